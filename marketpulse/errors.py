@@ -1,0 +1,73 @@
+"""Every error that Market Pulse raises on purpose.
+
+::
+
+    MarketPulseError
+    ├── DataError
+    │   ├── SourceUnavailable      a venue did not answer, or refused to
+    │   ├── UnknownSymbol          no such pair at this source; names the near matches
+    │   ├── MalformedCandles       rows that cannot be candles; says which row and why
+    │   └── NotEnoughCandles       too little history for what was asked
+    ├── ModelError
+    │   ├── ArtifactRejected       a saved model that is unsigned, damaged or of another version
+    │   └── TooManyHorizons        every place for a further horizon is taken
+    └── LedgerError
+        ├── InvalidOrder           an amount, price or quantity that cannot be traded
+        ├── InsufficientCash       a buy that costs more than there is
+        └── InsufficientPosition   a sell of more than is held
+
+A message is one sentence that a user can act on: the screen and the command line print it as it
+is. Programmer mistakes raise ``ValueError`` and are not part of the tree.
+"""
+
+
+class MarketPulseError(Exception):
+    """Root of the tree: the only error that the screen and the command line translate."""
+
+
+class DataError(MarketPulseError):
+    """Candles or quotes could not be had, or could not be used."""
+
+
+class SourceUnavailable(DataError):
+    """A venue did not answer, or refused to."""
+
+
+class UnknownSymbol(DataError):
+    """The source has no such pair."""
+
+
+class MalformedCandles(DataError):
+    """Rows that cannot be candles."""
+
+
+class NotEnoughCandles(DataError):
+    """Too little history for what was asked."""
+
+
+class ModelError(MarketPulseError):
+    """A model could not be had."""
+
+
+class ArtifactRejected(ModelError):
+    """A saved model is unsigned, damaged or of another version."""
+
+
+class TooManyHorizons(ModelError):
+    """Every place for a further horizon is taken."""
+
+
+class LedgerError(MarketPulseError):
+    """An order that the book refuses whole."""
+
+
+class InvalidOrder(LedgerError):
+    """An amount, price or quantity that cannot be traded."""
+
+
+class InsufficientCash(LedgerError):
+    """A buy costs more than there is."""
+
+
+class InsufficientPosition(LedgerError):
+    """A sell asks for more than is held."""
