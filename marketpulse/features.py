@@ -1,0 +1,145 @@
+"""One function per feature column; row t uses bars up to and including t.
+
+Every feature is scale-free: multiplying all prices, or all volumes, by a constant changes nothing.
+Every window is summed bar by bar in a fixed order, so that a row has the same bits whether it is
+computed alone, in a batch, or with more history before it.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+Column = npt.NDArray[np.float64]
+Feature = Callable[[pd.DataFrame], Column]
+
+# The longest window below, and the one more bar that a return inside it needs.
+WARM_UP = 61
+
+
+def lagged(values: Column, bars: int) -> Column:
+    """The values of ``bars`` bars ago; NaN where there is none. Shape (n,)."""
+    out = np.full(len(values), np.nan)
+    out[bars:] = values[: max(len(values) - bars, 0)]
+    return out
+
+
+def rolling_sum(values: Column, window: int) -> Column:
+    """Sum over the last ``window`` bars; NaN until there are as many. Shape (n,)."""
+    total = values.copy()
+    for bars in range(1, window):
+        total += lagged(values, bars)
+    return total
+
+
+def rolling_mean(values: Column, window: int) -> Column:
+    """Mean over the last ``window`` bars. Shape (n,)."""
+    return rolling_sum(values, window) / window
+
+
+def rolling_std(values: Column, window: int) -> Column:
+    """Standard deviation over the last ``window`` bars, around their own mean. Shape (n,)."""
+    mean = rolling_mean(values, window)
+    total = np.zeros(len(values))
+    for bars in range(window):
+        total += (lagged(values, bars) - mean) ** 2
+    deviation: Column = np.sqrt(total / window)
+    return deviation
+
+
+def log_return(candles: pd.DataFrame, bars: int = 1) -> Column:
+    """Log return over the last ``bars`` bars (fraction)."""
+    close = np.log(candles["close"].to_numpy())
+    change: Column = close - lagged(close, bars)
+    return change
+
+
+def simple_return(candles: pd.DataFrame, bars: int = 1) -> Column:
+    """Relative change over the last ``bars`` bars (fraction)."""
+    close = candles["close"].to_numpy()
+    return close / lagged(close, bars) - 1.0
+
+
+def mean_distance(candles: pd.DataFrame, window: int) -> Column:
+    """Log distance of the close from its rolling mean (fraction)."""
+    close = candles["close"].to_numpy()
+    distance: Column = np.log(close / rolling_mean(close, window))
+    return distance
+
+
+def volatility(candles: pd.DataFrame, window: int) -> Column:
+    """Standard deviation of one-bar log returns over the window (fraction per square-root bar)."""
+    return rolling_std(log_return(candles), window)
+
+
+def range_fraction(candles: pd.DataFrame) -> Column:
+    """(high - low) / close of the bar (fraction)."""
+    high, low, close = (candles[name].to_numpy() for name in ("high", "low", "close"))
+    fraction: Column = (high - low) / close
+    return fraction
+
+
+def _ratio(numerator: Column, denominator: Column) -> Column:
+    """Quotient, NaN where the denominator is zero."""
+    safe = np.where(denominator > 0, denominator, np.nan)
+    return numerator / safe
+
+
+def volume_mean_ratio(candles: pd.DataFrame, window: int = 20) -> Column:
+    """Volume of the bar over its rolling mean."""
+    volume = candles["volume"].to_numpy()
+    return _ratio(volume, rolling_mean(volume, window))
+
+
+def volume_std_ratio(candles: pd.DataFrame, window: int = 20) -> Column:
+    """Rolling standard deviation of volume over its rolling mean."""
+    volume = candles["volume"].to_numpy()
+    return _ratio(rolling_std(volume, window), rolling_mean(volume, window))
+
+
+def volume_ema_ratio(candles: pd.DataFrame, window: int = 20) -> Column:
+    """Exponential mean of volume over its rolling mean.
+
+    The exponential weights (alpha = 2 / (window + 1)) end after ``window`` bars: without an end the
+    value would depend on how much history was loaded.
+    """
+    volume = candles["volume"].to_numpy()
+    weights = (1.0 - 2.0 / (window + 1)) ** np.arange(window)
+    total = np.zeros(len(volume))
+    for bars, weight in enumerate(weights / weights.sum()):
+        total += weight * lagged(volume, bars)
+    return _ratio(total, rolling_mean(volume, window))
+
+
+FEATURES: dict[str, Feature] = {
+    "simple_return_1": simple_return,
+    "log_return_5": partial(log_return, bars=5),
+    "momentum_10": partial(log_return, bars=10),
+    "mean_distance_5": partial(mean_distance, window=5),
+    "mean_distance_15": partial(mean_distance, window=15),
+    "mean_distance_60": partial(mean_distance, window=60),
+    "volatility_15": partial(volatility, window=15),
+    "volatility_60": partial(volatility, window=60),
+    "range_fraction": range_fraction,
+    "volume_mean_ratio_20": volume_mean_ratio,
+    "volume_std_ratio_20": volume_std_ratio,
+    "volume_ema_ratio_20": volume_ema_ratio,
+}
+
+
+def build(candles: pd.DataFrame) -> pd.DataFrame:
+    """Feature table of a candle table.
+
+    Parameters
+    ----------
+    candles : pandas.DataFrame, shape (n, 6)
+
+    Returns
+    -------
+    pandas.DataFrame, shape (n, len(FEATURES))
+        Same index; NaN during the warm-up of a window and where volume is unknown.
+    """
+    columns = {name: feature(candles) for name, feature in FEATURES.items()}
+    return pd.DataFrame(columns, index=candles.index)
