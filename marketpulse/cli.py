@@ -1,0 +1,320 @@
+"""The command line: the same market, models and words as on screen."""
+
+import json
+import math
+import platform
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from functools import wraps
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import click
+import pandas as pd
+
+from marketpulse import __version__, evaluation, report
+from marketpulse import candles as candle_table
+from marketpulse.errors import DataError, MarketPulseError, NotEnoughCandles, SourceUnavailable
+from marketpulse.evaluation import Tail
+from marketpulse.horizons import LONG, MINUTE, ONE_MINUTE
+from marketpulse.hub import home_folder, models_folder, wall_clock
+from marketpulse.market import Feed, Market
+from marketpulse.model_store import ModelStore, signing_key
+from marketpulse.report import Report, View
+from marketpulse.settings import DEFAULT_SYMBOL, SYMBOL_PATTERN, Settings
+from marketpulse.signals import Signal
+from marketpulse.snapshot import MarketKey, Snapshot
+from marketpulse.sources import CandleSource
+from marketpulse.sources.catalogue import AUTO, LIVE, is_recording, live_source, recording
+from marketpulse.sources.recorded import RecordedSource, Recording
+from marketpulse.words import bps_text, percent_text, price_text
+
+BANDS = ("low_90", "low_50", "high_50", "high_90")
+
+source_option = click.option(
+    "--source", default=AUTO, show_default=True, help="auto, sample, a venue, or a path to a file."
+)
+symbol_option = click.option(
+    "--symbol", default=DEFAULT_SYMBOL, show_default=True, help="Base and quote, as in BTC/USD."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+
+@click.group()
+@click.version_option(__version__)
+def main() -> None:
+    """Crypto forecasts that say how far they can be trusted."""
+
+
+def speaks_plainly(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with every foreseen error as one line on stderr and exit code 2."""
+
+    @wraps(command)
+    def run(**options: Any) -> None:
+        try:
+            command(**options)
+        except MarketPulseError as error:
+            click.echo(f"Error: {error}", err=True)
+            sys.exit(2)
+
+    return run
+
+
+@main.command()
+@symbol_option
+@source_option
+@json_option
+@speaks_plainly
+def forecast(symbol: str, source: str, as_json: bool) -> None:
+    """Both forecasts, how good the last ones were, and the signal."""
+    started = time.monotonic()
+    settings = Settings(symbol=_checked(symbol))
+    snapshot = _settled_snapshot(source, settings)
+    seen = report.build(snapshot, settings)
+    decided = report.signal(seen, snapshot, None)
+    if as_json:
+        seconds = time.monotonic() - started
+        click.echo(_json(_forecast_facts(snapshot, seen, decided, source, seconds)))
+    else:
+        click.echo(report.headline(seen, snapshot, decided))
+        click.echo(_forecast_lines(seen, decided))
+
+
+@main.command()
+@click.option("--source", required=True, help="sample, a path to a file, or a venue.")
+@symbol_option
+@click.option("--bars", type=click.IntRange(min=1), help="Only the last BARS minutes.")
+@json_option
+@speaks_plainly
+def evaluate(source: str, symbol: str, bars: int | None, as_json: bool) -> None:
+    """Walk forward over the candles, refitting as the live app does, and score every forecast."""
+    candles = _candles(source, _checked(symbol))
+    candles = candles if bars is None else candles.tail(bars)
+    horizons = {}
+    for horizon in (MINUTE, LONG):
+        started = time.monotonic()
+        tail = evaluation.tail(evaluation.walked(candles, horizon), horizon)
+        if tail is None:
+            raise NotEnoughCandles(
+                f"No {horizon.minutes}-minute forecast came due in these candles."
+            )
+        horizons[horizon.label] = _tail_facts(tail, time.monotonic() - started)
+    facts = {"symbol": symbol, "source": source, "bars": len(candles), "horizons": horizons}
+    click.echo(_json(facts) if as_json else _evaluation_lines(facts))
+
+
+@main.command()
+@symbol_option
+@source_option
+@click.option("--bars", type=click.IntRange(min=1), default=1440, show_default=True)
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True)
+@speaks_plainly
+def fetch(symbol: str, source: str, bars: int, out: Path) -> None:
+    """Save the last BARS one-minute candles to a .csv, .csv.gz or .parquet file.
+
+    Minutes in which nothing was traded are left out: they are no candles.
+    """
+    if not is_recording(out.name):
+        raise DataError(f"{out.name} should end in .csv, .csv.gz or .parquet.")
+    pages = _pages(source, _checked(symbol), bars)
+    candles = candle_table.empty()
+    with click.progressbar(length=bars, label=f"Fetching {symbol}", file=sys.stderr) as bar:
+        for page in pages:
+            before = len(candles)
+            candles = candle_table.merge(page, candles, ONE_MINUTE).tail(bars)
+            bar.update(len(candles) - before)
+            if len(candles) >= bars:
+                break
+    _write(candles[~candles["filled"]].drop(columns="filled"), out)
+    click.echo(f"{len(candles)} minutes to {out}", err=True)
+
+
+@main.command()
+@json_option
+@speaks_plainly
+def doctor(as_json: bool) -> None:
+    """Versions, folders, which venues answer, and what will be used."""
+    libraries = ("streamlit", "pandas", "numpy", "scikit-learn", "ccxt", "yfinance", "plotly")
+    answers = {name: _answer(name) for name in LIVE if name != AUTO}
+    used = next((name for name, problem in answers.items() if not problem), "sample (replay)")
+    facts = {
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in libraries},
+        "home": str(home_folder()),
+        "models": str(models_folder()),
+        "venues": {name: problem or "ok" for name, problem in answers.items()},
+        "will_use": used,
+    }
+    click.echo(_json(facts) if as_json else _doctor_lines(facts))
+
+
+def _checked(symbol: str) -> str:
+    if not SYMBOL_PATTERN.fullmatch(symbol.upper()):
+        raise DataError(f"A symbol reads like BTC/USD, not {symbol[:40]!r}.")
+    return symbol.upper()
+
+
+def _settled_snapshot(source: str, settings: Settings) -> Snapshot:
+    """The snapshot of a market stepped until both tails are as long as asked for, or can be."""
+    feed, now = _opened(source, settings.symbol)
+    store = ModelStore(models_folder(), signing_key(home_folder()))
+    key = MarketKey(source, settings.symbol)
+    market = Market(key, lambda _: Feed(feed), store.fitted, asked_at=now)
+    snapshot = market.step(now)
+    while market.busy and not _measured(snapshot, settings.tail):
+        snapshot = market.step(now)
+    if not snapshot.has_candles:
+        raise SourceUnavailable(
+            snapshot.problem or f"{source} has no candles of {settings.symbol}."
+        )
+    missing = [outlook.missing for outlook in snapshot.outlooks.values() if outlook.missing]
+    if missing:
+        raise NotEnoughCandles(" ".join(missing))
+    return snapshot
+
+
+def _measured(snapshot: Snapshot, n: int) -> bool:
+    outlooks = snapshot.outlooks.values()
+    return bool(outlooks) and all(len(outlook.settled) >= n for outlook in outlooks)
+
+
+def _opened(source: str, symbol: str) -> tuple[CandleSource, pd.Timestamp]:
+    """The source and the time for which it is asked: a recording's own end, or now."""
+    if is_recording(source):
+        kept = _recorded(source, symbol)
+        return RecordedSource(kept), kept.candles.index[-1] + ONE_MINUTE
+    return live_source(source), wall_clock()
+
+
+def _recorded(source: str, symbol: str) -> Recording:
+    return recording(source, home_folder(), symbol)
+
+
+def _candles(source: str, symbol: str) -> pd.DataFrame:
+    if is_recording(source):
+        feed, now = _opened(source, symbol)
+        return next(feed.pages(symbol, start=pd.Timestamp(0, tz="UTC"), now=now)).candles
+    candles = candle_table.empty()
+    for page in _pages(source, symbol, int(pd.Timedelta(days=14) / ONE_MINUTE)):
+        candles = candle_table.merge(page, candles, ONE_MINUTE)
+    return candles
+
+
+def _pages(source: str, symbol: str, bars: int) -> Iterator[pd.DataFrame]:
+    feed, now = _opened(source, symbol)
+    for page in feed.pages(symbol, start=now - (bars + 1) * ONE_MINUTE, now=now):
+        yield page.candles
+
+
+def _write(candles: pd.DataFrame, out: Path) -> None:
+    try:
+        if out.suffix in (".parquet", ".pq"):
+            candles.reset_index().to_parquet(out, index=False)
+        else:
+            candles.to_csv(out)
+    except OSError as error:
+        raise DataError(f"{out} cannot be written: {error.strerror}.") from error
+
+
+def _answer(name: str) -> str:
+    """Why a venue does not answer, or the empty text."""
+    try:
+        live_source(name).quote(DEFAULT_SYMBOL, now=wall_clock())
+    except DataError as error:
+        return str(error)
+    return ""
+
+
+def _tail_facts(tail: Tail, seconds: float) -> dict[str, Any]:
+    facts = asdict(tail)
+    for extra in ("rmse_naive", "r2_price_naive", "coverage_50"):
+        del facts[extra]
+    return {**facts, "seconds": round(seconds, 2)}
+
+
+def _forecast_facts(
+    snapshot: Snapshot, seen: Report, decided: Signal | None, source: str, seconds: float
+) -> dict[str, Any]:
+    horizons = {view.asked.label: _view_facts(view, seconds) for view in (seen.minute, seen.long)}
+    return {
+        "symbol": snapshot.key.symbol,
+        "source": source,
+        "venue": snapshot.venue,
+        "as_of": snapshot.as_of,
+        "price": snapshot.price,
+        "horizons": horizons,
+        "signal": {
+            "side": decided.side if decided else "hold",
+            "reasons": list(decided.reasons) if decided else [],
+        },
+    }
+
+
+def _view_facts(view: View, seconds: float) -> dict[str, Any]:
+    made = view.forecast
+    if made is None:
+        raise NotEnoughCandles(view.outlook.missing)
+    facts: dict[str, Any] = {"target_time": made.target_time, "price": made.price}
+    facts |= {name: getattr(made, name) for name in BANDS}
+    return {**facts, "tail": _tail_facts(view.tail, seconds) if view.tail else None}
+
+
+def _json(facts: dict[str, Any]) -> str:
+    """One JSON object: times in ISO-8601 UTC, null for what has no value."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: plain(part) for key, part in value.items()}
+        if isinstance(value, list):
+            return [plain(part) for part in value]
+        if isinstance(value, pd.Timestamp):
+            return value.strftime("%Y-%m-%dT%H:%M:%SZ")
+        if isinstance(value, float) and not math.isfinite(value):
+            return None
+        return value
+
+    return json.dumps(plain(facts), allow_nan=False)
+
+
+def _forecast_lines(seen: Report, decided: Signal | None) -> str:
+    lines = []
+    for view in (seen.minute, seen.long):
+        made, tail = view.forecast, view.tail
+        if made is None or tail is None:
+            continue
+        lines.append(
+            f"  {made.horizon.minutes:>2} min: {price_text(made.price)}"
+            f" [{price_text(made.low_90)} to {price_text(made.high_90)}],"
+            f" trees {bps_text(made.lean_bps, 1)}, trust {percent_text(made.trust, 0)};"
+            f" MAE {tail.mae:,.2f} against {tail.mae_naive:,.2f} of naive over {tail.n}:"
+            f" {tail.verdict}"
+        )
+    return "\n".join([*lines, *(f"  {reason}" for reason in (decided.reasons if decided else ()))])
+
+
+def _evaluation_lines(facts: dict[str, Any]) -> str:
+    lines = [f"{facts['symbol']} from {facts['source']}, {facts['bars']:,} minutes"]
+    for label, tail in facts["horizons"].items():
+        low, high = (
+            percent_text(tail[name], 2, signed=True) for name in ("skill_low", "skill_high")
+        )
+        lines += [
+            f"{label}: {tail['verdict']} over {tail['n']:,} forecasts by {tail['fits']} models",
+            f"  skill {percent_text(tail['skill'], 2, signed=True)} ({low} to {high})",
+            f"  MAE {tail['mae']:,.4g} against {tail['mae_naive']:,.4g} of naive",
+            f"  90 % band held {percent_text(tail['coverage_90'])},"
+            f" interval score {tail['winkler_bps']:.1f} bps"
+            f" against {tail['winkler_naive_bps']:.1f} of a constant band",
+        ]
+    return "\n".join(lines)
+
+
+def _doctor_lines(facts: dict[str, Any]) -> str:
+    lines = [f"Python {facts['python']}"]
+    lines += [f"{name} {number}" for name, number in facts["versions"].items()]
+    lines += [f"Files in {facts['home']}", f"Models in {facts['models']}"]
+    lines += [f"{name}: {state}" for name, state in facts["venues"].items()]
+    return "\n".join([*lines, f"Will use: {facts['will_use']}"])

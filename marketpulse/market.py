@@ -1,0 +1,265 @@
+"""One market: polls its source, closes bars, forecasts, retrains, and publishes a snapshot.
+
+`Market.step` is one whole pass, synchronous and deterministic: the same candles at the same times
+publish the same snapshots. It never sleeps and never reads a clock; `marketpulse.hub` calls it.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import pandas as pd
+
+from marketpulse import candles as candle_table
+from marketpulse.candles import CandleReport, Cleaned
+from marketpulse.errors import DataError, SourceUnavailable, UnknownSymbol
+from marketpulse.horizons import LONG, MINUTE, ONE_MINUTE, Horizon
+from marketpulse.model_store import FitOrLoad
+from marketpulse.settings import DEFAULTS
+from marketpulse.snapshot import MarketKey, Snapshot
+from marketpulse.sources import CandleSource
+from marketpulse.sources.recorded import Replay
+from marketpulse.track import Track
+
+# Enough for a full train slice of the long model and the longest tail before it.
+HISTORY = pd.Timedelta(days=14)
+# Closed bars that are read again with every poll, because venues revise them (rule F31).
+REREAD = 3 * ONE_MINUTE
+# Venues publish a closed bar a little late; an early poll would only have to be repeated.
+PUBLISHING_DELAY = pd.Timedelta(seconds=2)
+RETRY = pd.Timedelta(seconds=5)
+# What no poll in the future can mend is asked for again only this often.
+RETRY_UNKNOWN = pd.Timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """An opened source, and its clock if it is a recording."""
+
+    source: CandleSource
+    replay: Replay | None = None
+
+
+class Market:
+    """The candles, forecasts and models of one (source, symbol).
+
+    Parameters
+    ----------
+    key : MarketKey
+    open_feed : callable
+        Given the wall-clock time of the first step, opens the source. Raises `DataError`.
+    fitted : callable
+        Fits or loads a model: `ModelStore.fitted`, or `without_store`.
+    asked_at : pandas.Timestamp
+        Wall-clock time of the request that opened it.
+    """
+
+    def __init__(
+        self,
+        key: MarketKey,
+        open_feed: Callable[[pd.Timestamp], Feed],
+        fitted: FitOrLoad,
+        *,
+        asked_at: pd.Timestamp,
+    ) -> None:
+        self.key = key
+        self.refresh = pd.Timedelta(seconds=5)
+        self._open_feed = open_feed
+        self._feed: Feed | None = None
+        self._fitted = fitted
+        self._wanted, self._tail = frozenset({MINUTE, LONG}), DEFAULTS.tail
+        self._tracks: dict[Horizon, Track] = {}
+        self._history: Iterator[Cleaned] | None = None
+        self._complete = False
+        self._due = asked_at
+        self._quote_due = asked_at
+        self._snapshot = Snapshot(
+            key, 0, asked_at, asked_at, "", candle_table.empty(), progress="Asking for candles"
+        )
+        self._published = self._snapshot
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The newest published snapshot; safe to read from any thread."""
+        return self._published
+
+    @property
+    def busy(self) -> bool:
+        """Whether the next step has work that need not wait for the clock."""
+        loading = self._history is not None
+        growing = any(track.short_of(self._tail) for track in self._tracks.values())
+        return loading or growing or self._tracks.keys() != self._wanted
+
+    def want(self, horizons: Iterable[Horizon], tail: int) -> None:
+        """Forecast these horizons from the next step on, and the two defaults always.
+
+        Parameters
+        ----------
+        horizons : iterable of Horizon
+        tail : int
+            Settled forecasts that each of them should have, if there is enough history.
+        """
+        self._wanted, self._tail = frozenset({MINUTE, LONG, *horizons}), tail
+
+    def pause(self, wall: pd.Timestamp) -> pd.Timedelta:
+        """How long nothing will be due."""
+        if self.busy:
+            return pd.Timedelta(0)
+        replay = self._snapshot.replay
+        if replay is not None:
+            left = ONE_MINUTE - (self._now(wall) - self._now(wall).floor("min"))
+            return left / replay.speed
+        return max(min(self._due, self._quote_due) - wall, pd.Timedelta(0))
+
+    def step(self, wall: pd.Timestamp) -> Snapshot:
+        """One whole pass at the wall-clock time ``wall``: poll, close, settle, forecast, publish.
+
+        A source that fails leaves the last good snapshot in place, with the reason beside it.
+        """
+        self._snapshot = replace(self._snapshot, now=wall, progress="")
+        try:
+            feed = self._opened(wall)
+            now = self._now(wall)
+            self._snapshot = replace(self._snapshot, now=now)
+            self._poll(feed.source, now, wall)
+            self._ask_price(feed.source, now, wall)
+        except DataError as error:
+            retry = RETRY_UNKNOWN if isinstance(error, UnknownSymbol) else RETRY
+            self._due = self._quote_due = wall + retry
+            self._complete |= self._history is not None and self._snapshot.has_candles
+            self._history = None
+            self._snapshot = replace(self._snapshot, problem=str(error))
+        if not self._snapshot.outlooks:
+            self._publish()
+        self._forecast()
+        self._publish()
+        if self._complete:
+            self._grow_tail()
+        return self._published
+
+    def _opened(self, wall: pd.Timestamp) -> Feed:
+        if self._feed is None:
+            if wall < self._due:
+                raise SourceUnavailable(self._snapshot.problem)
+            self._feed = self._open_feed(wall)
+            self._snapshot = replace(self._snapshot, replay=self._feed.replay)
+        return self._feed
+
+    def _track(self, horizon: Horizon) -> Track:
+        return Track(horizon, lambda *what: self._fitted(self._market_name(), *what))
+
+    def _market_name(self) -> str:
+        return f"{self._snapshot.venue}_{self.key.symbol}"
+
+    def _now(self, wall: pd.Timestamp) -> pd.Timestamp:
+        replay = self._snapshot.replay
+        return wall if replay is None else replay.now(wall)
+
+    def _poll(self, source: CandleSource, now: pd.Timestamp, wall: pd.Timestamp) -> None:
+        """Fetch one page of history, or what is new."""
+        symbol = self.key.symbol
+        if self._history is None and not self._complete and wall >= self._due:
+            self._history = source.pages(symbol, start=now - HISTORY, now=now)
+        if self._history is not None:
+            page = next(self._history, None)
+            self._take_history(source.venue, page)
+        elif self._complete and (wall >= self._due or self._snapshot.replay is not None):
+            start = self._snapshot.candles.index[-1] - REREAD
+            for page in source.pages(symbol, start=start, now=now):
+                self._take(source.venue, page)
+            closes = self._snapshot.candles.index[-1] + 2 * ONE_MINUTE + PUBLISHING_DELAY
+            self._due = max(closes, wall + RETRY)
+
+    def _take_history(self, venue: str, page: Cleaned | None) -> None:
+        if page is not None:
+            self._take(venue, page)
+            return
+        self._history = None
+        self._complete = self._snapshot.has_candles
+
+    def _take(self, venue: str, page: Cleaned) -> None:
+        """Merge a page; candles of another venue replace everything, never join it."""
+        before = self._snapshot
+        same = venue == before.venue or not before.has_candles
+        old = before.candles if same else candle_table.empty()
+        both = candle_table.merge(old, page.candles, ONE_MINUTE)
+        if not same:
+            self._complete, self._history = False, None
+            self._tracks = {}
+        changed = not both.equals(before.candles)
+        if changed and before.has_candles and len(both):
+            both = both[both.index >= both.index[-1] - HISTORY]
+        report = CandleReport(
+            candle_table.concat_reports(
+                (before.report, page.report) if same else (page.report,)
+            ).dropped,
+            int(both["filled"].sum()),
+        )
+        self._snapshot = replace(
+            before,
+            candles=both,
+            venue=venue,
+            report=report,
+            problem="",
+            revision=before.revision + changed,
+        )
+
+    def _ask_price(self, source: CandleSource, now: pd.Timestamp, wall: pd.Timestamp) -> None:
+        if not self._snapshot.has_candles:
+            return
+        if wall >= self._quote_due or self._snapshot.replay is not None:
+            self._quote_due = wall + self.refresh
+            quote = source.quote(self.key.symbol, now=now)
+            self._snapshot = replace(self._snapshot, quote=quote, problem="")
+
+    def _forecast(self) -> None:
+        """Forecast every bar that closed."""
+        if not self._snapshot.has_candles:
+            return
+        self._tracks = {
+            h: self._tracks.get(h) or self._track(h) for h in sorted(self._wanted, key=_cost)
+        }
+        moved = False
+        for track in self._tracks.values():
+            moved |= track.advance(self._snapshot.candles, self._complete, self._say)
+            if not self._published.outlooks and track.outlook.forecast is not None:
+                self._take_outlooks()
+                self._publish()
+        if moved:
+            self._take_outlooks()
+
+    def _grow_tail(self) -> None:
+        """Let the shortest tail that is too short reach back by one model's span."""
+        short = [track for track in self._tracks.values() if track.short_of(self._tail)]
+        if short:
+            shortest = min(short, key=lambda track: len(track.outlook.settled))
+            shortest.extend(self._snapshot.candles, self._say)
+            self._take_outlooks()
+            self._publish()
+
+    def _take_outlooks(self) -> None:
+        outlooks = {horizon: track.outlook for horizon, track in self._tracks.items()}
+        revision = self._snapshot.revision + 1
+        self._snapshot = replace(self._snapshot, outlooks=outlooks, revision=revision)
+
+    def _say(self, progress: str) -> None:
+        """Tell the visitors what is being done before doing it; what they see stays the same."""
+        self._published = replace(self._published, progress=progress)
+
+    def _publish(self) -> None:
+        failures = dict(getattr(self._feed and self._feed.source, "failures", {}))
+        progress = self._loading()
+        self._snapshot = replace(self._snapshot, failures=failures, progress=progress)
+        self._published = self._snapshot
+
+    def _loading(self) -> str:
+        if not self._snapshot.has_candles:
+            return "Asking for candles"
+        if self._history is None:
+            return ""
+        wanted = int(HISTORY / ONE_MINUTE)
+        return f"Loading history: {len(self._snapshot.candles):,} of {wanted:,} minutes"
+
+
+def _cost(horizon: Horizon) -> tuple[bool, int]:
+    """Order of work: the quick default model first, asked-for horizons last."""
+    return horizon not in (MINUTE, LONG), horizon.minutes

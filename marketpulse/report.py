@@ -1,0 +1,163 @@
+"""What one visitor sees of a snapshot: a pure function of the snapshot and their settings."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from marketpulse import backtest
+from marketpulse.backtest import Outcome
+from marketpulse.costs import Costs, taker_fee_bps
+from marketpulse.evaluation import Tail, tail
+from marketpulse.forecast import Forecast
+from marketpulse.horizons import LONG, MINUTE, Horizon
+from marketpulse.settings import PRESETS, Settings
+from marketpulse.signals import Holding, Signal, Thresholds, decide, decision_table
+from marketpulse.snapshot import Outlook, Snapshot
+from marketpulse.words import age_text, bps_text, price_text, verdict_text
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One horizon as one visitor sees it.
+
+    Attributes
+    ----------
+    outlook : Outlook
+        Of the horizon asked for, or of the default one until that is trained.
+    asked : Horizon
+    tail : Tail or None
+        Metrics of the last N settled forecasts; None if there is none yet.
+    """
+
+    outlook: Outlook
+    asked: Horizon
+    tail: Tail | None
+
+    @property
+    def forecast(self) -> Forecast | None:
+        """The newest forecast."""
+        return self.outlook.forecast
+
+    @property
+    def waiting(self) -> bool:
+        """Whether this is the default horizon, shown until the one asked for is trained."""
+        return self.outlook.horizon != self.asked
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything that depends on closed bars and settings, but not on the visitor's book.
+
+    Attributes
+    ----------
+    settings : Settings
+    costs : Costs
+        Of the visitor's fee, or else of the venue's.
+    minute, long : View
+    decisions : pandas.DataFrame
+        As `marketpulse.signals.decision_table` returns, over the tail.
+    presets : mapping of str to Outcome
+        What each preset would have made over the tail, after the costs.
+    """
+
+    settings: Settings
+    costs: Costs
+    minute: View
+    long: View
+    decisions: pd.DataFrame
+    presets: Mapping[str, Outcome]
+
+
+def build(snapshot: Snapshot, settings: Settings) -> Report:
+    """The report of a snapshot for one visitor's settings."""
+    minute, long = (_view(snapshot, h, settings.tail) for h in settings.horizons)
+    costs = visitor_costs(snapshot, settings)
+    decisions = _decisions(minute, long, settings)
+    presets = {name: _preset(snapshot, minute, long, settings, name) for name in PRESETS}
+    return Report(settings, costs, minute, long, decisions, presets)
+
+
+def visitor_costs(snapshot: Snapshot, settings: Settings) -> Costs:
+    """The visitor's own fee if they set one, else the venue's."""
+    return Costs(taker_fee_bps(snapshot.venue) if settings.fee is None else settings.fee)
+
+
+def _view(snapshot: Snapshot, asked: Horizon, n: int) -> View:
+    default = MINUTE if asked.label == "minute" else LONG
+    nothing = Outlook(asked, pd.DataFrame(), pd.DataFrame(), None, "Waiting for candles.")
+    outlook = snapshot.outlooks.get(asked) or nothing
+    if outlook.forecast is None:
+        outlook = snapshot.outlooks.get(default) or outlook
+    return View(outlook, asked, tail(outlook.settled, outlook.horizon, n))
+
+
+def _decisions(minute: View, long: View, settings: Settings) -> pd.DataFrame:
+    tables = (minute.outlook.predictions, long.outlook.predictions)
+    settled = (minute.outlook.settled, long.outlook.settled)
+    if any(table.empty for table in tables):
+        return pd.DataFrame()
+    horizons = (minute.outlook.horizon, long.outlook.horizon)
+    return decision_table(
+        tables[0].tail(settings.tail), tables[1], settled, horizons, settings.tail, settings.centre
+    )
+
+
+def _preset(snapshot: Snapshot, minute: View, long: View, settings: Settings, name: str) -> Outcome:
+    """What a preset would have made over the tail, in the visitor's size and at the venue's fee."""
+    chosen = settings.changed(**PRESETS[name])
+    table = _decisions(minute, long, chosen)
+    opens = snapshot.candles["open"].reindex(table.index)
+    paid = Costs(taker_fee_bps(snapshot.venue))
+    return backtest.run(
+        table, opens, Thresholds.of(chosen), visitor_costs(snapshot, chosen), paid,
+        symbol=settings.symbol, cash=100 * settings.ticket, amount=settings.ticket,
+    )  # fmt: skip
+
+
+def signal(report: Report, snapshot: Snapshot, holding: Holding | None) -> Signal | None:
+    """The signal of the newest closed bar; None while there are no forecasts.
+
+    No signal is given on candles that are too old, or after a replay's last bar.
+    """
+    if report.decisions.empty or snapshot.as_of is None:
+        return None
+    if snapshot.ended:
+        return Signal("hold", snapshot.as_of, (), None, ("The replay has ended.",))
+    if snapshot.stale:
+        old = f"No signal: the newest candle is {age_text(snapshot.age)} old."
+        return Signal("hold", snapshot.as_of, (), None, (old,))
+    row = report.decisions.iloc[-1]
+    if row.name != snapshot.as_of:
+        return Signal("hold", snapshot.as_of, (), None, ("No forecast over a gap in the candles.",))
+    thresholds = Thresholds.of(report.settings)
+    return decide(snapshot.as_of, row.to_dict(), thresholds, report.costs, holding)
+
+
+def headline(report: Report, snapshot: Snapshot, decided: Signal | None) -> str:
+    """The state of things in three sentences."""
+    long, pair = report.long, snapshot.key.symbol
+    if long.forecast is None:
+        why = snapshot.problem or snapshot.progress or long.outlook.missing
+        return f"{pair} is at {price_text(snapshot.price)}. No forecast yet: {_clause(why)}."
+    forecast = long.forecast
+    low, high = price_text(forecast.low_90), price_text(forecast.high_90)
+    first = (
+        f"{pair} in {forecast.horizon.minutes} min: {price_text(forecast.price)},"
+        f" likely {low} to {high} (9 in 10)."
+    )
+    second = f"The trees lean {bps_text(forecast.lean_bps)}; {verdict_text(long.tail)}."
+    return f"{first} {second} {_costs_sentence(report.costs, decided)}"
+
+
+def _clause(sentence: str) -> str:
+    text = (sentence or "waiting for candles").rstrip(".")
+    return text[:1].lower() + text[1:]
+
+
+def _costs_sentence(costs: Costs, decided: Signal | None) -> str:
+    worth = {"buy": "worth a paper trade", "sell": "time to sell"}
+    side = decided.side if decided else "hold"
+    return (
+        f"Your costs are {costs.round_trip * 1e4:.0f} bps: {worth.get(side, 'not worth trading')}."
+    )

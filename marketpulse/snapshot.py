@@ -1,0 +1,135 @@
+"""What a market publishes: one immutable picture, everything that the pages draw."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from marketpulse.candles import CandleReport
+from marketpulse.forecast import Forecast
+from marketpulse.horizons import ONE_MINUTE, Horizon
+from marketpulse.sources import Quote
+from marketpulse.sources.recorded import Replay
+
+# Older than this many bars, the newest candle carries no signal and no trade.
+STALE_BARS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class MarketKey:
+    """What makes two visitors look at the same market.
+
+    Attributes
+    ----------
+    source : str
+        As in `Settings.source`.
+    symbol : str
+    run_id : str
+        Of a replay; empty for a live market.
+    """
+
+    source: str
+    symbol: str
+    run_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """One horizon of a market.
+
+    Attributes
+    ----------
+    horizon : Horizon
+    predictions, settled : pandas.DataFrame
+        As `marketpulse.forecast.walk_forward` and `settle` return. Not to be changed.
+    forecast : Forecast or None
+        The newest one.
+    missing : str
+        Why there is no forecast yet, as a sentence; empty if there is one.
+    """
+
+    horizon: Horizon
+    predictions: pd.DataFrame
+    settled: pd.DataFrame
+    forecast: Forecast | None
+    missing: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One market at one moment. Its tables are shared between visitors: read, never write.
+
+    Attributes
+    ----------
+    key : MarketKey
+    revision : int
+        Grows whenever a bar closed or a forecast came; not with every quote.
+    now : pandas.Timestamp
+        The market's own time: a replay's is in the recording.
+    asked_at : pandas.Timestamp
+        Wall-clock time at which the market was first asked for.
+    venue : str
+        Whose prices these are.
+    candles : pandas.DataFrame
+        Closed one-minute candles.
+    report : CandleReport
+        What cleaning them took.
+    quote : Quote or None
+    outlooks : mapping of Horizon to Outlook
+    replay : Replay or None
+        The clock, if this is a recording.
+    progress : str
+        What is being done that the visitor waits for; empty if nothing is.
+    problem : str
+        What went wrong last, as a sentence; empty once it works again.
+    failures : mapping of str to str
+        Last failure of each venue that was asked.
+    """
+
+    key: MarketKey
+    revision: int
+    now: pd.Timestamp
+    asked_at: pd.Timestamp
+    venue: str
+    candles: pd.DataFrame
+    report: CandleReport = field(default_factory=CandleReport)
+    quote: Quote | None = None
+    outlooks: Mapping[Horizon, Outlook] = field(default_factory=dict)
+    replay: Replay | None = None
+    progress: str = ""
+    problem: str = ""
+    failures: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def has_candles(self) -> bool:
+        """Whether there is anything to draw."""
+        return not self.candles.empty
+
+    @property
+    def as_of(self) -> pd.Timestamp | None:
+        """Close time of the newest closed bar."""
+        return self.candles.index[-1] + ONE_MINUTE if self.has_candles else None
+
+    @property
+    def price(self) -> float | None:
+        """The quote, or the last close if that is newer."""
+        if self.as_of is None:
+            return None
+        if self.quote is not None and self.quote.time >= self.as_of - ONE_MINUTE:
+            return self.quote.price
+        return float(self.candles["close"].iloc[-1])
+
+    @property
+    def age(self) -> pd.Timedelta | None:
+        """Time since the newest closed bar closed, on the market's own clock."""
+        return None if self.as_of is None else max(self.now - self.as_of, pd.Timedelta(0))
+
+    @property
+    def stale(self) -> bool:
+        """Whether the newest candle is too old to act on."""
+        return self.age is not None and self.age > STALE_BARS * ONE_MINUTE
+
+    @property
+    def ended(self) -> bool:
+        """Whether this is a replay that has reached its last bar."""
+        return self.replay is not None and self.now >= self.replay.end
