@@ -1,0 +1,19 @@
+"""Market Pulse, the Live page: what the price is likely to be, and how far to trust that."""
+
+import streamlit as st
+
+from marketpulse.ui import live, trading
+from marketpulse.ui.frame import open_frame
+
+frame = open_frame("Live")
+live.draw_headline(frame)
+live.draw_metrics(frame)
+chart, side = st.columns([3, 1], gap="medium")
+with chart:
+    live.draw_chart(frame)
+with side:
+    live.draw_signal(frame)
+    trading.draw_ticket(frame)
+live.draw_tail(frame)
+live.draw_presets(frame)
+live.draw_equity(frame)

@@ -1,0 +1,253 @@
+"""Data in, Plotly figure out. Nothing here changes what it is given."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from marketpulse.forecast import Forecast
+from marketpulse.ledger import Fill, Side
+from marketpulse.snapshot import Outlook
+from marketpulse.words import price_text
+
+# Blue and orange: told apart by every kind of colour vision, on light and on dark.
+UP, DOWN = "#2f7de1", "#e0791b"
+FAN = "122, 111, 240"
+NEUTRAL = "#8492a6"
+CANDLES_SHOWN = 120
+FAN_POINTS = 12
+
+
+def price_chart(
+    candles: pd.DataFrame,
+    minute: Forecast | None,
+    long: Forecast | None,
+    fills: Sequence[Fill] = (),
+) -> go.Figure:
+    """Candles, both forecasts with their bands, and the visitor's own fills.
+
+    Parameters
+    ----------
+    candles : pandas.DataFrame
+        One-minute candles; the last `CANDLES_SHOWN` are drawn.
+    minute, long : Forecast or None
+    fills : sequence of Fill
+    """
+    shown = candles.tail(CANDLES_SHOWN)
+    figure = go.Figure(_candlesticks(shown))
+    if long is not None:
+        _add_fan(figure, long)
+    if minute is not None:
+        _add_whisker(figure, minute)
+    _add_fills(figure, [fill for fill in fills if len(shown) and fill.time >= shown.index[0]])
+    figure.update_layout(
+        height=560,
+        margin={"l": 0, "r": 0, "t": 28, "b": 0},
+        xaxis={"rangeslider": {"visible": False}, "title": None},
+        yaxis={"side": "right", "title": None, "tickformat": _tick_format(candles)},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        hovermode="x",
+        uirevision="price",
+    )
+    return figure
+
+
+def _naive_utc(times: pd.DatetimeIndex) -> pd.DatetimeIndex:
+    """The same UTC times without their zone, which Plotly draws five times faster."""
+    return times.tz_localize(None)
+
+
+def _tick_format(candles: pd.DataFrame) -> str:
+    """Digits of the price axis, as `price_text` would print the last close."""
+    text = price_text(float(candles["close"].iloc[-1])) if len(candles) else "0"
+    return f",.{len(text.partition('.')[2])}f"
+
+
+def _candlesticks(candles: pd.DataFrame) -> go.Candlestick:
+    return go.Candlestick(
+        x=_naive_utc(pd.DatetimeIndex(candles.index)),
+        open=candles["open"],
+        high=candles["high"],
+        low=candles["low"],
+        close=candles["close"],
+        increasing={"line": {"color": UP, "width": 1}, "fillcolor": UP},
+        decreasing={"line": {"color": DOWN, "width": 1}, "fillcolor": DOWN},
+        name="Price",
+        showlegend=False,
+    )
+
+
+def _fan_times(forecast: Forecast) -> tuple[list[pd.Timestamp], np.ndarray]:
+    """Times from ``as_of`` to the target, and how far the band has opened by each: sqrt of time."""
+    share = np.linspace(0.0, 1.0, FAN_POINTS)
+    start = forecast.as_of.tz_localize(None)
+    return [start + forecast.horizon.span * float(part) for part in share], np.sqrt(share)
+
+
+def _add_fan(figure: go.Figure, forecast: Forecast) -> None:
+    """The long forecast: two bands opening with time, the trusted centre and the trees' own."""
+    times, opened = _fan_times(forecast)
+    last = forecast.last_price
+    label = f"In {forecast.horizon.minutes} min"
+    for low, high, shade, odds in (
+        (forecast.low_90, forecast.high_90, 0.16, "9 in 10"),
+        (forecast.low_50, forecast.high_50, 0.28, "1 in 2"),
+    ):
+        upper, lower = last + (high - last) * opened, last + (low - last) * opened
+        figure.add_scatter(
+            x=[*times, *times[::-1]],
+            y=[*upper, *lower[::-1]],
+            fill="toself",
+            fillcolor=f"rgba({FAN}, {shade})",
+            line={"width": 0},
+            hoverinfo="skip",
+            name=f"{label}, {odds}",
+        )
+    ends = [times[0], times[-1]]
+    figure.add_scatter(
+        x=ends,
+        y=[last, forecast.price],
+        mode="lines",
+        line={"color": f"rgb({FAN})", "width": 2},
+        name=f"{label}: {price_text(forecast.price)}",
+    )
+    figure.add_scatter(
+        x=ends,
+        y=[last, forecast.raw_price],
+        mode="lines",
+        line={"color": f"rgb({FAN})", "width": 1.5, "dash": "dot"},
+        name="What the trees say",
+    )
+
+
+def _add_whisker(figure: go.Figure, forecast: Forecast) -> None:
+    """The minute forecast: its centre and its 90 % band at the target time."""
+    figure.add_scatter(
+        x=[forecast.target_time.tz_localize(None)],
+        y=[forecast.price],
+        error_y={
+            "type": "data",
+            "symmetric": False,
+            "array": [forecast.high_90 - forecast.price],
+            "arrayminus": [forecast.price - forecast.low_90],
+            "color": "#1f9e89",
+            "thickness": 2,
+            "width": 4,
+        },
+        mode="markers",
+        marker={"color": "#1f9e89", "size": 7},
+        name=f"In {forecast.horizon.minutes} min: {price_text(forecast.price)}",
+    )
+
+
+def _add_fills(figure: go.Figure, fills: Sequence[Fill]) -> None:
+    for side, symbol, colour in ((Side.BUY, "triangle-up", UP), (Side.SELL, "triangle-down", DOWN)):
+        part = [fill for fill in fills if fill.side == side]
+        if part:
+            figure.add_scatter(
+                x=[fill.time.tz_convert("UTC").tz_localize(None) for fill in part],
+                y=[float(fill.price) for fill in part],
+                mode="markers",
+                marker={
+                    "symbol": symbol,
+                    "size": 13,
+                    "color": colour,
+                    "line": {"width": 1.5, "color": "white"},
+                },
+                name=f"Your {side}s",
+            )
+
+
+def equity_chart(curve: pd.DataFrame, *, height: int = 220) -> go.Figure:
+    """Mark-to-market equity of the book, with its drawdown below.
+
+    Parameters
+    ----------
+    curve : pandas.DataFrame
+        As `marketpulse.performance.equity_curve` returns.
+    height : int
+        Pixels.
+    """
+    times = _naive_utc(pd.DatetimeIndex(curve.index))
+    figure = go.Figure()
+    figure.add_scatter(
+        x=times, y=curve["equity"], mode="lines", line={"color": UP, "width": 2}, name="Equity"
+    )
+    figure.add_scatter(
+        x=times,
+        y=curve["drawdown"] * 100,
+        mode="lines",
+        line={"color": DOWN, "width": 1},
+        fill="tozeroy",
+        yaxis="y2",
+        name="Drawdown (%)",
+    )
+    figure.update_layout(
+        height=height,
+        margin={"l": 0, "r": 0, "t": 24, "b": 0},
+        yaxis={"domain": [0.34, 1], "side": "right", "tickformat": ",.2f"},
+        yaxis2={"domain": [0, 0.24], "side": "right", "ticksuffix": " %"},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        hovermode="x unified",
+        uirevision="equity",
+    )
+    return figure
+
+
+def accuracy_chart(outlook: Outlook, n: int) -> go.Figure:
+    """What was forecast for each time, with its 90 % band, against what came.
+
+    Parameters
+    ----------
+    outlook : Outlook
+    n : int
+        The most recent settled forecasts to draw.
+    """
+    rows = outlook.settled.tail(n)
+    times = _naive_utc(pd.DatetimeIndex(rows.index) + outlook.horizon.span)
+    close = rows["close"]
+    figure = go.Figure()
+    for name, column in (("high", "high_90"), ("low", "low_90")):
+        figure.add_scatter(
+            x=times,
+            y=close * np.exp(rows[column]),
+            mode="lines",
+            line={"width": 0},
+            fill="tonexty" if name == "low" else None,
+            fillcolor=f"rgba({FAN}, 0.18)",
+            hoverinfo="skip",
+            showlegend=name == "low",
+            name="Where 9 in 10 should fall",
+        )
+    figure.add_scatter(
+        x=times,
+        y=rows["raw_price"],
+        mode="lines",
+        line={"color": f"rgb({FAN})", "width": 1.2, "dash": "dot"},
+        name="What the trees said",
+    )
+    figure.add_scatter(
+        x=times,
+        y=rows["actual_price"],
+        mode="lines",
+        line={"color": NEUTRAL, "width": 1.6},
+        name="What came",
+    )
+    outside = (rows["actual"] < rows["low_90"]) | (rows["actual"] > rows["high_90"])
+    figure.add_scatter(
+        x=times[outside.to_numpy()],
+        y=rows.loc[outside, "actual_price"],
+        mode="markers",
+        marker={"color": DOWN, "size": 6},
+        name="Outside the band",
+    )
+    figure.update_layout(
+        height=420,
+        margin={"l": 0, "r": 0, "t": 28, "b": 0},
+        yaxis={"side": "right"},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        hovermode="x",
+        uirevision="accuracy",
+    )
+    return figure

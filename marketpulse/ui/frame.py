@@ -1,0 +1,205 @@
+"""What every page begins with: navigation, sidebar, timer, and the market to draw."""
+
+import time
+from dataclasses import dataclass, replace
+
+import pandas as pd
+import streamlit as st
+from streamlit_autorefresh import st_autorefresh
+
+from marketpulse.errors import TooManyHorizons
+from marketpulse.hub import Hub
+from marketpulse.journal import Journal
+from marketpulse.market import Market
+from marketpulse.report import Report
+from marketpulse.settings import DEFAULT_SYMBOL, DEFAULTS, Settings
+from marketpulse.snapshot import Snapshot
+from marketpulse.sources.catalogue import AUTO, SAMPLE, is_recording
+from marketpulse.ui import session
+from marketpulse.ui.cached import freeze_imports, hub, shared_report
+from marketpulse.ui.sidebar import draw_sidebar
+from marketpulse.words import age_text
+
+PAGES = (
+    ("app.py", "Live", ":material/show_chart:"),
+    ("pages/Accuracy.py", "Accuracy", ":material/target:"),
+    ("pages/Ledger.py", "Ledger", ":material/receipt_long:"),
+)
+# How long the visitor waits for live candles before the replay of the sample begins.
+PATIENCE = pd.Timedelta(seconds=2.5)
+# While something is being loaded or trained, the page looks more often.
+LOADING_REFRESH_MS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What a page draws from.
+
+    Attributes
+    ----------
+    settings : Settings
+        As the visitor set them.
+    market : Market
+        Only for the price of a fill; everything drawn comes from ``snapshot``.
+    snapshot : Snapshot
+    report : Report
+    journal : Journal
+        The visitor's book of this market.
+    """
+
+    settings: Settings
+    market: Market
+    snapshot: Snapshot
+    report: Report
+    journal: Journal
+
+
+def open_frame(title: str) -> Frame:
+    """Begin a page; works when it is the first thing that a fresh server is asked for."""
+    started = time.perf_counter()
+    st.set_page_config(
+        page_title=f"{title} · Market Pulse", page_icon=":material/monitoring:", layout="wide"
+    )
+    settings = session.settings()
+    live, refused = _watch(hub(), settings)
+    market = _shown(hub(), live, settings)
+    snapshot = market.snapshot
+    draw_sidebar(settings, snapshot.venue)
+    _keep_url(settings)
+    _draw_navigation(settings)
+    _draw_provenance(snapshot, live.snapshot, settings)
+    if refused:
+        st.warning(refused, icon=":material/hourglass:")
+    seen = shared_report(snapshot, replace(settings, symbol=snapshot.key.symbol))
+    if seen.long.forecast is not None:
+        freeze_imports()
+    _start_timer(settings, snapshot, seen, time.perf_counter() - started)
+    journal = session.book(snapshot.key, snapshot.now)
+    return Frame(settings, market, snapshot, seen, journal)
+
+
+def _watch(hub: Hub, settings: Settings) -> tuple[Market, str]:
+    """The market of the settings, and why not all of them could be followed."""
+    try:
+        return hub.watch(session.visitor(), settings), ""
+    except TooManyHorizons as error:
+        plain = replace(settings, minute=DEFAULTS.minute, long=DEFAULTS.long)
+        return hub.watch(session.visitor(), plain), str(error)
+
+
+def _shown(hub: Hub, live: Market, settings: Settings) -> Market:
+    """The live market, or the replay of the sample if live candles cannot be had.
+
+    A replay begins by itself only on a fresh start with the default symbol. It never turns live by
+    itself, and a live market never turns into a replay: a button offers it.
+    """
+    snapshot = live.snapshot
+    if not session.watching_replay():
+        if snapshot.has_candles:
+            session.note_live(True)
+        fresh = settings.source == AUTO and settings.symbol == DEFAULT_SYMBOL
+        waited = hub.clock() - snapshot.asked_at
+        if fresh and not session.saw_live() and (waited > PATIENCE or snapshot.problem):
+            session.watch_replay(True)
+    if not session.watching_replay():
+        return live
+    return _watch(hub, replace(settings, source=SAMPLE, symbol=DEFAULT_SYMBOL))[0]
+
+
+def _keep_url(settings: Settings) -> None:
+    """Let the address reproduce the screen."""
+    query = settings.to_query()
+    if st.query_params.to_dict() != query:
+        st.query_params.from_dict(query)
+
+
+def _draw_navigation(settings: Settings) -> None:
+    query = settings.to_query()
+    with st.container(horizontal=True, gap="small"):
+        for path, label, icon in PAGES:
+            st.page_link(path, label=label, icon=icon, query_params=query)
+
+
+def _draw_provenance(shown: Snapshot, live: Snapshot, settings: Settings) -> None:
+    """One line on whose prices these are and how old, and what can be done about it."""
+    if session.watching_replay():
+        _draw_way_back(live, settings)
+    elif not shown.has_candles and not is_recording(settings.source):
+        _draw_empty_state(shown)
+    elif shown.problem:
+        st.warning(
+            f"{shown.problem} The last good candles stay, {age_text(shown.age)} old.",
+            icon=":material/cloud_off:",
+        )
+    trouble = hub().worker_errors.get(shown.key)
+    if trouble:
+        st.error(f"The worker failed and starts again: {trouble}", icon=":material/error:")
+    if shown.has_candles:
+        st.caption(provenance(shown))
+    if shown.ended:
+        st.button(
+            "Replay again", on_click=_replay_again, args=(settings,), icon=":material/replay:"
+        )
+
+
+def provenance(shown: Snapshot) -> str:
+    """Where the candles are from, what time it is there, and how old the newest is."""
+    pair = f"**{shown.key.symbol}** · {shown.venue}"
+    if shown.replay is not None:
+        first, last = shown.replay.first, shown.replay.last
+        dates = f"{first:%-d %b} to {last:%-d %b %Y}"
+        pair = f":violet-badge[Replay at {shown.replay.speed:g}×] {pair}, {dates}"
+    else:
+        pair = f":blue-badge[Live] {pair}"
+    clock = f"{shown.now:%Y-%m-%d %H:%M:%S} UTC"
+    age = f"newest candle closed {age_text(shown.age)} ago"
+    filled = f" · {shown.report.filled} minutes without a trade" if shown.report.filled else ""
+    dropped = "".join(f" · {count} dropped ({rule})" for rule, count in shown.report.dropped)
+    return f"{pair} · {clock} · {age}{filled}{dropped}"
+
+
+def _draw_way_back(live: Snapshot, settings: Settings) -> None:
+    """Say why this is a replay, and offer the live market once it is there."""
+    if live.has_candles:
+        text, button = st.columns([4, 1], vertical_alignment="center")
+        text.success(f"Live candles from {live.venue} are here.", icon=":material/cloud_done:")
+        button.button(
+            "Switch to live", on_click=session.watch_replay, args=(False,), type="primary"
+        )
+        return
+    st.info(
+        f"No live venue answers for {settings.symbol}, so this is a replay of real BTC/USD candles;"
+        " the venues are asked again all the time.",
+        icon=":material/history:",
+    )
+
+
+def _draw_empty_state(shown: Snapshot) -> None:
+    if not shown.problem:
+        st.info(f"{shown.progress or 'Waiting for candles'} …", icon=":material/hourglass_top:")
+        return
+    st.warning(shown.problem, icon=":material/cloud_off:")
+    st.button(
+        "Watch the BTC/USD replay meanwhile",
+        on_click=session.watch_replay,
+        args=(True,),
+        icon=":material/history:",
+    )
+
+
+def _replay_again(settings: Settings) -> None:
+    source = SAMPLE if session.watching_replay() else settings.source
+    hub().replay_again(replace(settings, source=source))
+
+
+def _start_timer(settings: Settings, snapshot: Snapshot, seen: Report, seconds: float) -> None:
+    """Ask for the next rerun: sooner while loading, never before this one could be drawn.
+
+    An interval shorter than a rerun would interrupt every rerun before its end.
+    """
+    waiting = not snapshot.has_candles or seen.long.tail is None or snapshot.progress
+    interval = LOADING_REFRESH_MS if waiting else settings.refresh * 1_000
+    if not snapshot.ended:
+        # In the sidebar, because its empty frame would leave a hole in the page.
+        with st.sidebar:
+            st_autorefresh(interval=max(interval, int(4_000 * seconds)), key="timer")

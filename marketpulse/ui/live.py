@@ -1,0 +1,168 @@
+"""The parts of the Live page, from the top of the screen to its end."""
+
+from typing import Literal
+
+import pandas as pd
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from marketpulse import performance, report
+from marketpulse.backtest import holding
+from marketpulse.charts import equity_chart
+from marketpulse.forecast import Lean
+from marketpulse.horizons import ONE_MINUTE
+from marketpulse.ledger import FLAT, equity
+from marketpulse.report import View
+from marketpulse.settings import PRESET_HELP, PRESETS
+from marketpulse.signals import Signal, Thresholds
+from marketpulse.tables import preset_lines, tail_table
+from marketpulse.ui.cached import shared_price_chart
+from marketpulse.ui.frame import Frame
+from marketpulse.ui.sidebar import use_preset
+from marketpulse.words import UNKNOWN, bps_text, money_text, percent_text, price_text, verdict_text
+
+SIGNAL_WORDS = {"buy": ":blue[Buy]", "sell": ":orange[Sell]", "hold": "Wait"}
+ARROWS: dict[Lean, Literal["up", "down", "off"]] = {"up": "up", "down": "down", "flat": "off"}
+# Five beside each other on a wide screen, two on a phone. Pixels.
+METRIC_WIDTH = 170
+CHART_CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d"]}
+
+
+def decided(frame: Frame) -> Signal | None:
+    """The signal of the newest bar for the visitor's own book."""
+    thresholds = Thresholds.of(frame.report.settings)
+    held = holding(frame.journal.ledger, frame.snapshot.key.symbol, thresholds)
+    return report.signal(frame.report, frame.snapshot, held)
+
+
+def draw_headline(frame: Frame) -> None:
+    """The whole page in three sentences."""
+    if frame.snapshot.has_candles:
+        st.markdown(f"#### {report.headline(frame.report, frame.snapshot, decided(frame))}")
+
+
+def draw_metrics(frame: Frame) -> None:
+    """Price, both forecasts, position and P&L in one row."""
+    snapshot, book = frame.snapshot, frame.journal.ledger
+    if not snapshot.has_candles or snapshot.price is None:
+        return
+    with st.container(horizontal=True, horizontal_alignment="distribute", gap="medium"):
+        price, minute, long, held, profit = (st.container(width=METRIC_WIDTH) for _ in range(5))
+    hour = snapshot.candles["close"].iloc[-61:]
+    price.metric(
+        snapshot.key.symbol,
+        price_text(snapshot.price),
+        f"{percent_text(snapshot.price / float(hour.iloc[0]) - 1, 2, signed=True)} in 1 h",
+        help="The last known price. The change is over the last hour.",
+    )
+    _draw_forecast_metric(minute, frame.report.minute)
+    _draw_forecast_metric(long, frame.report.long)
+    symbol, currency = snapshot.key.symbol, snapshot.key.symbol.split("/")[1]
+    position = book.positions.get(symbol, FLAT)
+    worth = float(equity(book, {symbol: snapshot.price}))
+    held.metric(
+        "Position",
+        f"{position.quantity.normalize():f} {symbol.split('/')[0]}",
+        f"{money_text(float(book.cash), currency)} cash",
+        delta_color="off",
+        delta_arrow="off",
+        help="What the paper book holds, and its free cash.",
+    )
+    made = worth - float(book.deposits)
+    profit.metric(
+        "P&L",
+        money_text(made, currency, signed=True),
+        percent_text(made / float(book.deposits), 2, signed=True) if book.fills else None,
+        help="Mark-to-market: what the book is worth now, less what was paid in, after all fees.",
+    )
+
+
+def _draw_forecast_metric(place: DeltaGenerator, view: View) -> None:
+    forecast = view.forecast
+    minutes = view.asked.minutes
+    if forecast is None:
+        place.metric(f"In {minutes} min", UNKNOWN, help=view.outlook.missing)
+        return
+    shown = forecast.horizon.minutes
+    label = f"In {shown} min" + (f" ({minutes} min is in training)" if view.waiting else "")
+    place.metric(
+        label,
+        price_text(forecast.price),
+        f"trees {bps_text(forecast.lean_bps, 1)}",
+        delta_color="off",
+        delta_arrow=ARROWS[forecast.lean],
+        help=(
+            f"For {forecast.target_time:%H:%M} UTC. 9 in 10: {price_text(forecast.low_90)} to"
+            f" {price_text(forecast.high_90)}. Below: where the trees lean. They have earned"
+            f" {percent_text(forecast.trust, 0)} of trust, so that much of their lean is in the"
+            " forecast."
+        ),
+    )
+
+
+def draw_chart(frame: Frame) -> None:
+    """Candles with both forecasts as fans."""
+    if not frame.snapshot.has_candles:
+        return
+    figure = shared_price_chart(frame.snapshot, frame.report, frame.journal.ledger.fills)
+    st.plotly_chart(
+        figure,
+        key="price-chart",
+        config=CHART_CONFIG,
+        alt="Candles of the last two hours, the forecast price with its bands, and your trades.",
+    )
+    if frame.report.long.forecast is None:
+        st.caption(f":material/hourglass_top: {_progress(frame)}")
+
+
+def _progress(frame: Frame) -> str:
+    return frame.snapshot.progress or frame.report.long.outlook.missing
+
+
+def draw_signal(frame: Frame) -> None:
+    """The signal, why, and every term of its sum."""
+    signal = decided(frame)
+    if signal is None:
+        return
+    with st.container(border=True):
+        st.markdown(f"**Signal** · {SIGNAL_WORDS[signal.side]}")
+        st.caption(" ".join(signal.reasons))
+        if signal.terms:
+            rows = {term.label.capitalize(): f"{term.bps:+.1f}" for term in signal.terms}
+            rows["**Distance**"] = f"**{signal.distance_bps:+.1f}**"
+            st.table(pd.DataFrame({"bps": rows}), border="horizontal")
+
+
+def draw_tail(frame: Frame) -> None:
+    """How the last forecasts did, beside no forecast at all."""
+    report = frame.report
+    st.markdown("##### How good were they? Always beside 'the price stays where it is'")
+    for view in (report.minute, report.long):
+        horizon = view.outlook.horizon.minutes
+        st.markdown(f"- **{horizon} min**: the trees: {verdict_text(view.tail)}.")
+    st.table(tail_table(report), border="horizontal")
+
+
+def draw_presets(frame: Frame) -> None:
+    """What each preset would have made over the tail."""
+    if frame.report.decisions.empty:
+        return
+    st.markdown("##### Would acting on it have paid?")
+    lines = preset_lines(frame.report)
+    for column, name in zip(st.columns(len(PRESETS)), PRESETS, strict=True):
+        with column.container(border=True):
+            st.markdown(f"**{name}**")
+            st.caption(f"{PRESET_HELP[name]} {lines[name]}.")
+            st.button("Use it", key=f"use-{name}", on_click=use_preset, args=(name,))
+
+
+def draw_equity(frame: Frame) -> None:
+    """The book's value over time, once there is something to show."""
+    book, candles = frame.journal.ledger, frame.snapshot.candles
+    if not book.fills:
+        return
+    st.markdown("##### Your paper book")
+    closes = candles["close"].set_axis(pd.DatetimeIndex(candles.index) + ONE_MINUTE)
+    curve = performance.equity_curve(book.events, closes[closes.index >= book.events[0].time])
+    if len(curve) > 1:
+        st.plotly_chart(equity_chart(curve), key="equity-chart", config=CHART_CONFIG)
