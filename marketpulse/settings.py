@@ -196,7 +196,8 @@ KNOBS: dict[str, Knob] = {
 
 
 def _text(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    """The shortest text that is read back as the same value."""
+    return str(value).removesuffix(".0")
 
 
 def _finite(value: object) -> float:

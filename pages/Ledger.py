@@ -7,8 +7,9 @@ from marketpulse import performance
 from marketpulse.charts import equity_chart
 from marketpulse.horizons import ONE_MINUTE
 from marketpulse.ui import session
+from marketpulse.ui.columns import trade_columns
 from marketpulse.ui.frame import open_frame
-from marketpulse.words import UNKNOWN, money_text, percent_text
+from marketpulse.words import money_text, percent_text
 
 frame = open_frame("Ledger")
 currency = frame.snapshot.key.symbol.split("/")[1]
@@ -47,9 +48,11 @@ else:
         percent_text(summary.max_drawdown, 2),
         help="Largest fall of equity from its high.",
     )
-    won = UNKNOWN if summary.hit_rate is None else percent_text(summary.hit_rate, 0)
+    won = "no round trip closed yet"
+    if summary.hit_rate is not None:
+        won = f"{percent_text(summary.hit_rate, 0)} of round trips made money"
     st.caption(
-        f"{summary.trade_count} fills · {won} of round trips made money ·"
+        f"{summary.trade_count} fills · {won} ·"
         f" in the market {percent_text(summary.exposure, 0)} of the time"
     )
     curve = performance.equity_curve(ledger.events, closes)
@@ -57,7 +60,7 @@ else:
 
 if ledger.fills:
     fills = performance.trades(ledger)
-    st.dataframe(fills.iloc[::-1], hide_index=True, width="stretch")
+    st.dataframe(fills.iloc[::-1], hide_index=True, column_config=trade_columns(currency))
     st.download_button(
         "Download as CSV",
         fills.to_csv(index=False),
@@ -66,11 +69,11 @@ if ledger.fills:
         icon=":material/download:",
     )
 
-earlier = [
-    key
-    for key in session.books()
-    if key != frame.snapshot.key and session.books()[key].ledger.fills
-]
-for key in earlier:
-    with st.expander(f"Earlier book, read only: {key.symbol}, {key.source} {key.run_id}"):
-        st.dataframe(performance.trades(session.books()[key].ledger), hide_index=True)
+for key, journal in session.books().items():
+    if key != frame.snapshot.key and journal.ledger.fills:
+        with st.expander(f"Another book, read only: {key.symbol}, {key.source} {key.run_id}"):
+            st.dataframe(
+                performance.trades(journal.ledger),
+                hide_index=True,
+                column_config=trade_columns(key.symbol.split("/")[1]),
+            )

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pandas as pd
 import streamlit as st
@@ -25,6 +26,8 @@ PAGES = (
     ("pages/Accuracy.py", "Accuracy", ":material/target:"),
     ("pages/Ledger.py", "Ledger", ":material/receipt_long:"),
 )
+# A file of our own: a named icon would be fetched from another host.
+ICON = Path(__file__).with_name("icon.svg")
 # How long the visitor waits for live candles before the replay of the sample begins.
 PATIENCE = pd.Timedelta(seconds=2.5)
 # While something is being loaded or trained, the page looks more often.
@@ -57,9 +60,7 @@ class Frame:
 def open_frame(title: str) -> Frame:
     """Begin a page; works when it is the first thing that a fresh server is asked for."""
     started = time.perf_counter()
-    st.set_page_config(
-        page_title=f"{title} · Market Pulse", page_icon=":material/monitoring:", layout="wide"
-    )
+    st.set_page_config(page_title=f"{title} · Market Pulse", page_icon=str(ICON), layout="wide")
     settings = session.settings()
     live, refused = _watch(hub(), settings)
     market = _shown(hub(), live, settings)
@@ -74,7 +75,7 @@ def open_frame(title: str) -> Frame:
     if seen.long.forecast is not None:
         freeze_imports()
     _start_timer(settings, snapshot, seen, time.perf_counter() - started)
-    journal = session.book(snapshot.key, snapshot.now)
+    journal = session.book(snapshot)
     return Frame(settings, market, snapshot, seen, journal)
 
 

@@ -24,7 +24,7 @@ from marketpulse.words import UNKNOWN, bps_text, money_text, percent_text, price
 SIGNAL_WORDS = {"buy": ":blue[Buy]", "sell": ":orange[Sell]", "hold": "Wait"}
 ARROWS: dict[Lean, Literal["up", "down", "off"]] = {"up": "up", "down": "down", "flat": "off"}
 # Five beside each other on a wide screen, two on a phone. Pixels.
-METRIC_WIDTH = 170
+METRIC_WIDTH = 150
 CHART_CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d"]}
 
 
@@ -46,7 +46,7 @@ def draw_metrics(frame: Frame) -> None:
     snapshot, book = frame.snapshot, frame.journal.ledger
     if not snapshot.has_candles or snapshot.price is None:
         return
-    with st.container(horizontal=True, horizontal_alignment="distribute", gap="medium"):
+    with st.container(horizontal=True, horizontal_alignment="distribute", gap="small"):
         price, minute, long, held, profit = (st.container(width=METRIC_WIDTH) for _ in range(5))
     hour = snapshot.candles["close"].iloc[-61:]
     price.metric(
@@ -62,7 +62,7 @@ def draw_metrics(frame: Frame) -> None:
     worth = float(equity(book, {symbol: snapshot.price}))
     held.metric(
         "Position",
-        f"{position.quantity.normalize():f} {symbol.split('/')[0]}",
+        f"{float(position.quantity):.5g} {symbol.split('/')[0]}",
         f"{money_text(float(book.cash), currency)} cash",
         delta_color="off",
         delta_arrow="off",
@@ -128,7 +128,7 @@ def draw_signal(frame: Frame) -> None:
         st.markdown(f"**Signal** · {SIGNAL_WORDS[signal.side]}")
         st.caption(" ".join(signal.reasons))
         if signal.terms:
-            rows = {term.label.capitalize(): f"{term.bps:+.1f}" for term in signal.terms}
+            rows = {term.label.capitalize(): f"{term.bps or 0.0:+.1f}" for term in signal.terms}
             rows["**Distance**"] = f"**{signal.distance_bps:+.1f}**"
             st.table(pd.DataFrame({"bps": rows}), border="horizontal")
 

@@ -3,13 +3,12 @@
 from decimal import Decimal
 from uuid import uuid4
 
-import pandas as pd
 import streamlit as st
 
 from marketpulse.journal import Journal
 from marketpulse.ledger import Deposit
 from marketpulse.settings import Settings
-from marketpulse.snapshot import MarketKey
+from marketpulse.snapshot import MarketKey, Snapshot
 
 STARTING_CASH = Decimal(10_000)
 
@@ -59,9 +58,12 @@ def books() -> dict[MarketKey, Journal]:
     return kept
 
 
-def book(key: MarketKey, now: pd.Timestamp) -> Journal:
-    """The visitor's book of a market, opened with `STARTING_CASH` the first time."""
+def book(snapshot: Snapshot) -> Journal:
+    """The visitor's book of a market, opened with `STARTING_CASH` at the first candles."""
     kept = books()
-    if key not in kept:
-        kept[key] = Journal([Deposit("opening", now, STARTING_CASH)])
-    return kept[key]
+    if snapshot.key in kept:
+        return kept[snapshot.key]
+    opened = Journal([Deposit("opening", snapshot.now, STARTING_CASH)])
+    if snapshot.has_candles:
+        kept[snapshot.key] = opened
+    return opened
