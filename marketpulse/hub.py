@@ -15,10 +15,12 @@ from threading import Event, Lock, Thread
 
 import pandas as pd
 
+from marketpulse.dataset import Dataset
 from marketpulse.errors import TooManyHorizons
 from marketpulse.horizons import LONG, MINUTE, Horizon
 from marketpulse.market import Feed, Market
-from marketpulse.model_store import FitOrLoad, ModelStore, signing_key
+from marketpulse.model import HorizonModel, Plan
+from marketpulse.model_store import ModelStore, signing_key
 from marketpulse.settings import Settings
 from marketpulse.snapshot import MarketKey
 from marketpulse.sources import CandleSource
@@ -60,6 +62,7 @@ class Lease:
 
     horizons: frozenset[Horizon]
     tail: int
+    refresh: pd.Timedelta
     until: pd.Timestamp
 
 
@@ -123,10 +126,7 @@ class Hub:
             market = self._markets.get(key) or self._opened(key, settings, now)
             self._forget_expired(now)
             refused = self._lease(visitor, key, settings, now)
-            leases = [lease for (_, k), lease in self._leases.items() if k == key]
-            wanted = frozenset().union(*(lease.horizons for lease in leases))
-            market.want(wanted, max(lease.tail for lease in leases))
-            market.refresh = pd.Timedelta(seconds=settings.refresh)
+            self._tell(market)
         if refused:
             raise TooManyHorizons(
                 f"{MAX_FURTHER_HORIZONS} other horizons are being forecast already;"
@@ -167,16 +167,21 @@ class Hub:
             replay = Replay(index[0], index[-1], settings.speed, wall, key.run_id)
             return Feed(RecordedSource(kept), replay)
 
-        return Market(key, open_feed, self._one_at_a_time(self._store.fitted), asked_at=now)
+        return Market(key, open_feed, self._fitted, asked_at=now)
 
-    def _one_at_a_time(self, fitted: FitOrLoad) -> FitOrLoad:
-        """The same, with one training at a time in the whole process."""
+    def _fitted(self, market: str, data: Dataset, fit_at: pd.Timestamp, plan: Plan) -> HorizonModel:
+        """A stored or fresh model; one training at a time in the whole process."""
+        with self._training:
+            return self._store.fitted(market, data, fit_at, plan)
 
-        def locked(*what: object) -> object:
-            with self._training:
-                return fitted(*what)  # type: ignore[arg-type]
-
-        return locked  # type: ignore[return-value]
+    def _tell(self, market: Market) -> None:
+        """Let a market serve the most demanding of its visitors."""
+        leases = [lease for (_, key), lease in self._leases.items() if key == market.key]
+        market.want(
+            frozenset().union(*(lease.horizons for lease in leases)),
+            tail=max(lease.tail for lease in leases),
+            refresh=min(lease.refresh for lease in leases),
+        )
 
     def _lease(self, visitor: str, key: MarketKey, settings: Settings, now: pd.Timestamp) -> bool:
         """Note what the visitor wants; True if there was no place for a further horizon."""
@@ -186,7 +191,8 @@ class Hub:
         asked = {(key, h) for h in horizons - {MINUTE, LONG}}
         refused = len(taken | asked) > MAX_FURTHER_HORIZONS and not asked <= taken
         granted = frozenset({MINUTE, LONG}) if refused else horizons
-        self._leases[visitor, key] = Lease(granted, settings.tail, now + LEASE)
+        refresh = pd.Timedelta(seconds=settings.refresh)
+        self._leases[visitor, key] = Lease(granted, settings.tail, refresh, now + LEASE)
         return refused
 
     def _forget_expired(self, now: pd.Timestamp) -> None:
@@ -200,6 +206,7 @@ class Hub:
             if not watched:
                 self._markets.pop(key, None)
                 self.worker_errors.pop(key, None)
+                self._runs = {run: id for run, id in self._runs.items() if id != key.run_id}
             return watched
 
     def _work(self, key: MarketKey, market: Market) -> None:

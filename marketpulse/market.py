@@ -48,7 +48,7 @@ class Market:
     open_feed : callable
         Given the wall-clock time of the first step, opens the source. Raises `DataError`.
     fitted : callable
-        Fits or loads a model: `ModelStore.fitted`, or `without_store`.
+        Fits or loads a model, as `ModelStore.fitted` does.
     asked_at : pandas.Timestamp
         Wall-clock time of the request that opened it.
     """
@@ -62,11 +62,11 @@ class Market:
         asked_at: pd.Timestamp,
     ) -> None:
         self.key = key
-        self.refresh = pd.Timedelta(seconds=5)
         self._open_feed = open_feed
         self._feed: Feed | None = None
         self._fitted = fitted
         self._wanted, self._tail = frozenset({MINUTE, LONG}), DEFAULTS.tail
+        self._refresh = pd.Timedelta(seconds=DEFAULTS.refresh)
         self._tracks: dict[Horizon, Track] = {}
         self._history: Iterator[Cleaned] | None = None
         self._complete = False
@@ -85,11 +85,12 @@ class Market:
     @property
     def busy(self) -> bool:
         """Whether the next step has work that need not wait for the clock."""
-        loading = self._history is not None
+        if not self._snapshot.has_candles:
+            return self._history is not None
         growing = any(track.short_of(self._tail) for track in self._tracks.values())
-        return loading or growing or self._tracks.keys() != self._wanted
+        return growing or not self._complete or self._tracks.keys() != self._wanted
 
-    def want(self, horizons: Iterable[Horizon], tail: int) -> None:
+    def want(self, horizons: Iterable[Horizon], *, tail: int, refresh: pd.Timedelta) -> None:
         """Forecast these horizons from the next step on, and the two defaults always.
 
         Parameters
@@ -97,8 +98,11 @@ class Market:
         horizons : iterable of Horizon
         tail : int
             Settled forecasts that each of them should have, if there is enough history.
+        refresh : pandas.Timedelta
+            How often to ask for the price.
         """
         self._wanted, self._tail = frozenset({MINUTE, LONG, *horizons}), tail
+        self._refresh = refresh
 
     def pause(self, wall: pd.Timestamp) -> pd.Timedelta:
         """How long nothing will be due."""
@@ -166,8 +170,9 @@ class Market:
             start = self._snapshot.candles.index[-1] - REREAD
             for page in source.pages(symbol, start=start, now=now):
                 self._take(source.venue, page)
-            closes = self._snapshot.candles.index[-1] + 2 * ONE_MINUTE + PUBLISHING_DELAY
-            self._due = max(closes, wall + RETRY)
+            if self._complete:
+                closes = self._snapshot.candles.index[-1] + 2 * ONE_MINUTE + PUBLISHING_DELAY
+                self._due = max(closes, wall + RETRY)
 
     def _take_history(self, venue: str, page: Cleaned | None) -> None:
         if page is not None:
@@ -180,11 +185,14 @@ class Market:
         """Merge a page; candles of another venue replace everything, never join it."""
         before = self._snapshot
         same = venue == before.venue or not before.has_candles
-        old = before.candles if same else candle_table.empty()
-        both = candle_table.merge(old, page.candles, ONE_MINUTE)
+        if not same and self._complete:
+            # The source fell back to another venue: read its whole window, not just what is new.
+            self._complete = False
+            return
         if not same:
-            self._complete, self._history = False, None
             self._tracks = {}
+            before = replace(before, candles=candle_table.empty(), outlooks={})
+        both = candle_table.merge(before.candles, page.candles, ONE_MINUTE)
         changed = not both.equals(before.candles)
         if changed and before.has_candles and len(both):
             both = both[both.index >= both.index[-1] - HISTORY]
@@ -207,7 +215,7 @@ class Market:
         if not self._snapshot.has_candles:
             return
         if wall >= self._quote_due or self._snapshot.replay is not None:
-            self._quote_due = wall + self.refresh
+            self._quote_due = wall + self._refresh
             quote = source.quote(self.key.symbol, now=now)
             self._snapshot = replace(self._snapshot, quote=quote, problem="")
 

@@ -155,9 +155,3 @@ def _signature(key: bytes, body: bytes) -> bytes:
 
 
 FitOrLoad = Callable[[str, Dataset, pd.Timestamp, Plan], HorizonModel]
-
-
-def without_store(market: str, data: Dataset, fit_at: pd.Timestamp, plan: Plan) -> HorizonModel:
-    """A fresh fit, the same call as `ModelStore.fitted` for those who keep no files."""
-    del market
-    return model.fit(data, fit_at, plan)

@@ -29,8 +29,9 @@ def price_text(price: float | None) -> str:
 
 def money_text(amount: float, currency: str, *, signed: bool = False) -> str:
     """An amount of money: 1,000.00 USD; with its sign if asked for."""
-    sign = "+" if signed and amount > 0 else ""
-    return f"{sign}{amount:,.2f} {currency}"
+    cents = round(amount, 2)
+    sign = "+" if signed and cents > 0 else ""
+    return f"{sign}{cents or 0.0:,.2f} {currency}"
 
 
 def bps_text(bps: float, digits: int = 0) -> str:

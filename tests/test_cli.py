@@ -1,0 +1,154 @@
+import gzip
+import json
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from marketpulse.cli import main
+from marketpulse.sources.recorded import SAMPLE_PATH, load, load_sample
+from tests.exchange_server import ExchangeServer
+
+TAIL_KEYS = {
+    "n", "mae", "mse", "rmse", "r2_price", "r2_return", "mae_naive", "skill", "skill_low",
+    "skill_high", "verdict", "direction_hit_rate", "direction_n", "coverage_90",
+    "worst_coverage_500", "width_bps", "winkler_bps", "winkler_naive_bps", "fits", "seconds",
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path_factory, monkeypatch):
+    folder = tmp_path_factory.getbasetemp() / "cli"
+    monkeypatch.setenv("MARKETPULSE_HOME", str(folder / "home"))
+    monkeypatch.setenv("MARKETPULSE_MODELS", str(folder / "models"))
+
+
+def ran(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def refused(*arguments):
+    result = ran(*arguments)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+    return result.stderr.strip()
+
+
+@pytest.fixture
+def small(tmp_path):
+    """A file with the first ten minutes of the sample."""
+    path = tmp_path / "small.csv"
+    lines = gzip.decompress(SAMPLE_PATH.read_bytes()).decode().splitlines()[:11]
+    path.write_text("\n".join(lines))
+    return path
+
+
+def test_forecast_prints_the_documented_json_and_nothing_else():
+    result = ran("forecast", "--source", "sample", "--json")
+    assert result.exit_code == 0
+    facts = json.loads(result.stdout)
+    assert set(facts) == {"symbol", "source", "venue", "as_of", "price", "horizons", "signal"}
+    assert facts["as_of"] == "2026-08-31T00:00:00Z"
+    assert facts["price"] == load_sample().candles["close"].iloc[-1]
+    for label, target in (("minute", "2026-08-31T00:01:00Z"), ("long", "2026-08-31T00:45:00Z")):
+        horizon = facts["horizons"][label]
+        assert horizon["target_time"] == target
+        assert horizon["low_90"] <= horizon["low_50"] <= horizon["high_50"] <= horizon["high_90"]
+        assert set(horizon["tail"]) == TAIL_KEYS
+        assert horizon["tail"]["n"] == 200
+    assert facts["signal"]["side"] in {"buy", "sell", "hold"}
+    assert facts["signal"]["reasons"]
+
+
+def test_forecast_in_words_begins_with_the_headline():
+    result = ran("forecast", "--source", "sample")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("BTC/USD in 45 min: ")
+    assert "no change" in result.stdout
+
+
+def test_evaluate_prints_the_documented_json():
+    result = ran("evaluate", "--source", "sample", "--bars", 8_000, "--json")
+    facts = json.loads(result.stdout)
+    assert set(facts) == {"symbol", "source", "bars", "horizons"}
+    assert facts["bars"] == 8_000
+    assert set(facts["horizons"]["minute"]) == TAIL_KEYS
+    assert set(facts["horizons"]["long"]) == TAIL_KEYS
+
+
+def test_fetched_candles_come_back_as_they_were(tmp_path):
+    out = tmp_path / "out.parquet"
+    assert ran("fetch", "--source", "sample", "--bars", 90, "--out", out).exit_code == 0
+    pd.testing.assert_frame_equal(load(out).candles, load_sample().candles.tail(90))
+
+
+def test_fetch_pages_back_through_a_venue(tmp_path, monkeypatch):
+    out = tmp_path / "out.csv.gz"
+    with ExchangeServer() as server:
+        monkeypatch.setenv("MARKETPULSE_EXCHANGE_SERVER", server.url)
+        assert ran("fetch", "--source", "coinbase", "--bars", 700, "--out", out).exit_code == 0
+    assert len(load(out).candles) == 700
+
+
+def test_doctor_says_which_venues_answer(monkeypatch):
+    with ExchangeServer() as server:
+        server.fail("bitstamp", 451)
+        monkeypatch.setenv("MARKETPULSE_EXCHANGE_SERVER", server.url)
+        facts = json.loads(ran("doctor", "--json").stdout)
+    assert facts["will_use"] == "coinbase"
+    assert facts["venues"]["coinbase"] == "ok"
+    assert facts["venues"]["bitstamp"] != "ok"
+
+
+def test_an_unknown_symbol_is_one_sentence_with_near_matches(monkeypatch):
+    with ExchangeServer() as server:
+        monkeypatch.setenv("MARKETPULSE_EXCHANGE_SERVER", server.url)
+        said = refused("forecast", "--source", "bitstamp", "--symbol", "BTX/USD")
+    assert "BTX/USD" in said
+    assert "BTC/USD" in said
+
+
+@pytest.mark.parametrize("symbol", ["btc", "BTC-USD", "<script>", "BTC/USD/EUR", ""])
+def test_a_symbol_that_is_none_is_refused(symbol):
+    assert "A symbol reads like BTC/USD" in refused("forecast", "--symbol", symbol)
+
+
+def test_a_file_that_is_not_there_is_refused():
+    said = refused("forecast", "--source", "nowhere.csv")
+    assert said == "Error: There is no source and no file called nowhere.csv."
+
+
+def test_a_file_with_a_bad_row_says_which_row_and_why(small):
+    lines = small.read_text().splitlines()
+    lines[4] = "1786925040,62850,62840,62860,62850,1"
+    small.write_text("\n".join(lines))
+    said = refused("forecast", "--source", small)
+    assert "row 4" in said
+    assert "high of 62840 below its low of 62860" in said
+
+
+def test_an_empty_file_is_refused(tmp_path):
+    path = tmp_path / "empty.csv"
+    path.write_text("")
+    assert "empty.csv" in refused("forecast", "--source", path)
+
+
+def test_a_file_too_short_to_learn_from_says_how_much_is_missing(small):
+    assert "more 1-minute bars of history" in refused("forecast", "--source", small)
+    assert "model needs more than" in refused("evaluate", "--source", small)
+
+
+def test_venues_that_cannot_be_reached_are_one_sentence(monkeypatch):
+    monkeypatch.setenv("MARKETPULSE_EXCHANGE_SERVER", "http://127.0.0.1:9")
+    assert "No venue answers for BTC/USD" in refused("forecast")
+
+
+def test_candles_cannot_be_saved_where_there_is_no_folder(tmp_path):
+    out = tmp_path / "no" / "folder.csv"
+    assert "cannot be written" in refused("fetch", "--source", "sample", "--out", out)
+
+
+def test_candles_are_saved_only_as_files_that_can_be_read_again(tmp_path):
+    out = tmp_path / "out.xls"
+    assert "should end in .csv" in refused("fetch", "--source", "sample", "--out", out)

@@ -1,0 +1,192 @@
+import pandas as pd
+import pytest
+
+from marketpulse import model
+from marketpulse.candles import CandleReport
+from marketpulse.errors import SourceUnavailable, UnknownSymbol
+from marketpulse.horizons import FIVE_MINUTES, LONG, MINUTE, ONE_MINUTE
+from marketpulse.market import RETRY, RETRY_UNKNOWN, Feed, Market
+from marketpulse.model import Plan
+from marketpulse.snapshot import MarketKey
+from marketpulse.sources.recorded import RecordedSource, Recording, Replay
+from tests.build import START, walk
+
+SMALL = {
+    "minute": Plan(train_bars=300, min_train_bars=200, calibration_bars=100),
+    "long": Plan(train_bars=120, min_train_bars=80, calibration_bars=60),
+}
+CANDLES = walk(4_000, seed=3)
+RECORDING = Recording("walk.csv", "bitstamp", "BTC/USD", CANDLES, CandleReport(), "0" * 64)
+KEY = MarketKey("walk.csv", "BTC/USD")
+# Two hours after a scheduled fit.
+NOW = START + pd.Timedelta(hours=50)
+
+
+def fitted(_, data, fit_at, plan):
+    return model.fit(data, fit_at, plan)
+
+
+def opened(source, now=NOW, replay=None):
+    return Market(KEY, lambda _: Feed(source, replay), fitted, asked_at=now)
+
+
+def settled(market, now=NOW):
+    market.step(now)
+    while market.busy:
+        market.step(now)
+    return market.snapshot
+
+
+@pytest.fixture(autouse=True)
+def small_plans(monkeypatch):
+    monkeypatch.setattr("marketpulse.track.PLANS", SMALL)
+
+
+@pytest.fixture(scope="module")
+def snapshot():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("marketpulse.track.PLANS", SMALL)
+        return settled(opened(RecordedSource(RECORDING)))
+
+
+class Pages(RecordedSource):
+    """The recording in pages of 1000 bars, newest first, from a venue that may change or fail."""
+
+    name = "bitstamp"
+    fault = None
+
+    @property
+    def venue(self):
+        return self.name
+
+    def pages(self, symbol, *, start, now):
+        if self.fault:
+            raise self.fault
+        whole = next(super().pages(symbol, start=start, now=now))
+        for end in range(len(whole.candles), 0, -1000):
+            yield type(whole)(whole.candles.iloc[max(0, end - 1000) : end], CandleReport())
+
+
+def test_a_market_forecasts_both_horizons_from_the_newest_closed_bars(snapshot):
+    minute, long = snapshot.outlooks[MINUTE].forecast, snapshot.outlooks[LONG].forecast
+    assert minute.as_of == NOW
+    assert minute.target_time == NOW + ONE_MINUTE
+    assert long.as_of == NOW.floor(FIVE_MINUTES)
+    assert minute.last_price == CANDLES["close"][NOW - ONE_MINUTE]
+
+
+def test_every_settled_forecast_was_made_by_a_model_fitted_before_it(snapshot):
+    for outlook in snapshot.outlooks.values():
+        assert len(outlook.settled) >= 200
+        assert (outlook.settled["fit_at"] <= outlook.settled.index).all()
+
+
+def test_candles_are_shown_before_there_are_forecasts():
+    market = opened(Pages(RECORDING))
+    market.step(NOW)
+    assert len(market.snapshot.candles) == 1000
+    assert market.snapshot.progress == "Loading history: 1,000 of 20,160 minutes"
+
+
+def test_a_market_that_watched_bars_come_says_what_one_that_starts_late_says():
+    watching = opened(RecordedSource(RECORDING), NOW - pd.Timedelta(hours=5))
+    for minutes in range(-300, 1, 1):
+        settled(watching, NOW + minutes * ONE_MINUTE)
+    late = settled(opened(RecordedSource(RECORDING)))
+    for horizon in (MINUTE, LONG):
+        seen, fresh = watching.snapshot.outlooks[horizon], late.outlooks[horizon]
+        both = seen.predictions.index.intersection(fresh.predictions.index)
+        assert len(both) > 200
+        pd.testing.assert_frame_equal(
+            seen.predictions.loc[both], fresh.predictions.loc[both], check_exact=True
+        )
+
+
+def test_a_further_horizon_is_forecast_once_it_is_wanted():
+    market = opened(RecordedSource(RECORDING))
+    settled(market)
+    five = MINUTE.with_steps(5)
+    market.want([five], tail=50, refresh=ONE_MINUTE)
+    assert market.busy
+    assert settled(market).outlooks[five].forecast.target_time == NOW + 5 * ONE_MINUTE
+    assert MINUTE in market.snapshot.outlooks
+
+
+def test_a_source_that_fails_leaves_the_last_good_candles_and_one_sentence():
+    source = Pages(RECORDING)
+    market = opened(source)
+    before = settled(market)
+    source.fault = SourceUnavailable("bitstamp did not answer.")
+    after = market.step(NOW + 2 * ONE_MINUTE)
+    assert after.problem == "bitstamp did not answer."
+    assert after.candles is before.candles
+    assert after.age == 2 * ONE_MINUTE
+
+
+def test_a_source_that_works_again_clears_its_problem():
+    source = Pages(RECORDING)
+    market = opened(source)
+    settled(market)
+    source.fault = SourceUnavailable("bitstamp did not answer.")
+    market.step(NOW + 2 * ONE_MINUTE)
+    source.fault = None
+    after = market.step(NOW + 2 * ONE_MINUTE + RETRY)
+    assert after.problem == ""
+    assert after.as_of == NOW + 2 * ONE_MINUTE
+
+
+def test_a_market_that_never_had_candles_says_why_and_asks_again():
+    source = Pages(RECORDING)
+    source.fault = UnknownSymbol("bitstamp has no XYZ/USD; near: XRP/USD.")
+    market = opened(source)
+    assert market.step(NOW).problem == "bitstamp has no XYZ/USD; near: XRP/USD."
+    assert not market.snapshot.has_candles
+    assert market.pause(NOW) == RETRY_UNKNOWN
+
+
+def test_candles_of_another_venue_replace_the_old_ones_whole():
+    source = Pages(RECORDING)
+    market = opened(source)
+    settled(market)
+    source.name = "kraken"
+    later = NOW + 2 * ONE_MINUTE
+    market.step(later)
+    assert market.snapshot.venue == "bitstamp"
+    market.step(later)
+    assert market.snapshot.venue == "kraken"
+    assert len(market.snapshot.candles) == 1000
+    assert len(settled(market, later).candles) == 3_002
+
+
+def test_too_little_history_is_said_in_one_sentence():
+    early = START + 200 * ONE_MINUTE
+    outlook = settled(opened(RecordedSource(RECORDING), early), early).outlooks[MINUTE]
+    assert outlook.forecast is None
+    assert outlook.missing.startswith("The 1-minute model needs ")
+
+
+def test_no_forecast_stands_on_a_gap():
+    gappy = CANDLES[(CANDLES.index < NOW - 9 * ONE_MINUTE) | (CANDLES.index >= NOW - ONE_MINUTE)]
+    gappy = gappy.assign(filled=False)
+    with_gap = Recording("gap.csv", "bitstamp", "BTC/USD", gappy, CandleReport(), "1" * 64)
+    outlook = settled(opened(RecordedSource(with_gap))).outlooks[MINUTE]
+    assert outlook.forecast is None
+    assert outlook.missing == "No forecast over a gap in the candles."
+
+
+def test_a_replay_closes_a_bar_for_every_second_at_sixty_times():
+    index = CANDLES.index
+    replay = Replay(index[0], index[-1], 60, NOW, "run")
+    market = opened(RecordedSource(RECORDING), NOW, replay)
+    first = settled(market, NOW)
+    second = market.step(NOW + pd.Timedelta(seconds=1))
+    assert first.as_of == replay.start
+    assert second.as_of == first.as_of + ONE_MINUTE
+    assert second.revision > first.revision
+    assert second.price == CANDLES["open"][second.as_of]
+
+
+def test_a_quiet_market_pauses_until_something_is_due():
+    market = opened(RecordedSource(RECORDING))
+    settled(market)
+    assert pd.Timedelta(0) < market.pause(NOW) <= pd.Timedelta(seconds=5)
