@@ -29,7 +29,7 @@ from marketpulse.signals import Signal
 from marketpulse.snapshot import MarketKey, Snapshot
 from marketpulse.sources import CandleSource
 from marketpulse.sources.catalogue import AUTO, LIVE, is_recording, live_source, recording
-from marketpulse.sources.recorded import RecordedSource, Recording
+from marketpulse.sources.recorded import RecordedSource, Recording, load
 from marketpulse.words import bps_text, percent_text, price_text
 
 BANDS = ("low_90", "low_50", "high_50", "high_90")
@@ -190,6 +190,8 @@ def _opened(source: str, symbol: str) -> tuple[CandleSource, pd.Timestamp]:
 
 
 def _recorded(source: str, symbol: str) -> Recording:
+    if Path(source).is_file():
+        return load(source, symbol=symbol)
     return recording(source, home_folder(), symbol)
 
 

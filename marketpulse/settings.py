@@ -17,7 +17,7 @@ Reference = Literal["last buy", "average cost"]
 
 DEFAULT_SYMBOL = "BTC/USD"
 SYMBOL_PATTERN = re.compile(r"[A-Z0-9]{1,10}/[A-Z]{3,5}")
-SOURCE_PATTERN = re.compile(r"[a-z0-9][a-z0-9_.-]{0,60}")
+SOURCE_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,60}")
 REPLAY_SPEEDS = (1, 10, 60)
 
 

@@ -52,7 +52,7 @@ def _venue(name: str, server: str | None) -> CandleSource:
 
 
 def recording(name: str, home: Path, symbol: str) -> Recording:
-    """The recording of a name among `recorded_names`, or of a path.
+    """The recording of a name among `recorded_names`: names come from links, so no path will do.
 
     Raises
     ------
@@ -61,11 +61,9 @@ def recording(name: str, home: Path, symbol: str) -> Recording:
     """
     if name == SAMPLE:
         return load_sample()
-    inside = recordings_folder(home) / Path(name).name
-    path = inside if inside.is_file() else Path(name)
-    if not path.is_file():
+    if name not in recorded_names(home):
         raise SourceUnavailable(f"There is no source and no file called {name}.")
-    return load(path, symbol=symbol)
+    return load(recordings_folder(home) / name, symbol=symbol)
 
 
 def is_recording(name: str) -> bool:

@@ -1,0 +1,73 @@
+from decimal import Decimal
+
+import numpy as np
+import pandas as pd
+
+from marketpulse.charts import CANDLES_SHOWN, accuracy_chart, equity_chart, price_chart
+from marketpulse.ledger import Fill, Side
+from tests.test_report import seen, snapshot  # noqa: F401  fixtures
+
+
+def named(figure, start):
+    return next(trace for trace in figure.data if (trace.name or "").startswith(start))
+
+
+def test_the_price_chart_shows_the_newest_candles_and_both_forecasts(snapshot, seen):  # noqa: F811
+    figure = price_chart(snapshot.candles, seen.minute.forecast, seen.long.forecast)
+    candles = next(trace for trace in figure.data if trace.type == "candlestick")
+    assert len(candles.x) == CANDLES_SHOWN
+    assert candles.close[-1] == snapshot.candles["close"].iloc[-1]
+    assert named(figure, "In 1 min").y[0] == seen.minute.forecast.price
+    assert named(figure, "In 45 min:").y[1] == seen.long.forecast.price
+    assert named(figure, "What the trees say").y[1] == seen.long.forecast.raw_price
+
+
+def test_the_fan_ends_at_the_band_and_begins_at_the_last_price(snapshot, seen):  # noqa: F811
+    forecast = seen.long.forecast
+    band = named(price_chart(snapshot.candles, None, forecast), "In 45 min, 9 in 10")
+    assert (min(band.y), max(band.y)) == (forecast.low_90, forecast.high_90)
+    assert band.y[0] == band.y[-1] == forecast.last_price
+
+
+def test_times_are_drawn_without_a_zone_because_zones_are_slow(snapshot, seen):  # noqa: F811
+    figure = price_chart(snapshot.candles, seen.minute.forecast, seen.long.forecast)
+    assert all(pd.Timestamp(trace.x[0]).tzinfo is None for trace in figure.data)
+
+
+def test_fills_are_marked_if_they_are_in_view(snapshot):  # noqa: F811
+    def fill(time):
+        price, one = Decimal("60000"), Decimal(1)
+        return Fill("a", time, "BTC/USD", Side.BUY, one, price, Decimal(0), "manual")
+
+    now = snapshot.as_of
+    marked = price_chart(snapshot.candles, None, None, [fill(now)])
+    unmarked = price_chart(snapshot.candles, None, None, [fill(now - pd.Timedelta(days=1))])
+    assert named(marked, "Your buys").y == (60_000.0,)
+    assert not any(trace.name == "Your buys" for trace in unmarked.data)
+
+
+def test_a_chart_without_forecasts_or_candles_is_still_a_chart(snapshot):  # noqa: F811
+    assert len(price_chart(snapshot.candles, None, None).data) == 1
+    assert price_chart(snapshot.candles.head(0), None, None).data[0].x.size == 0
+
+
+def test_a_chart_does_not_change_the_candles(snapshot, seen):  # noqa: F811
+    before = snapshot.candles.copy()
+    price_chart(snapshot.candles, seen.minute.forecast, seen.long.forecast)
+    pd.testing.assert_frame_equal(snapshot.candles, before)
+
+
+def test_outcomes_outside_the_band_are_marked(seen):  # noqa: F811
+    outlook = seen.minute.outlook
+    rows = outlook.settled.tail(100)
+    outside = ~rows["actual"].between(rows["low_90"], rows["high_90"])
+    figure = accuracy_chart(outlook, 100)
+    assert len(named(figure, "Outside the band").x) == outside.sum() > 0
+    assert np.array_equal(named(figure, "What came").y, rows["actual_price"])
+
+
+def test_drawdown_is_drawn_in_percent_below_equity():
+    index = pd.date_range("2026-01-05", periods=2, freq="min", tz="UTC")
+    curve = pd.DataFrame({"equity": [100.0, 90.0], "drawdown": [0.0, -0.1]}, index=index)
+    figure = equity_chart(curve)
+    assert list(named(figure, "Drawdown").y) == [0.0, -10.0]
