@@ -1,0 +1,167 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from marketpulse.backtest import holding, run
+from marketpulse.costs import Costs
+from marketpulse.horizons import ONE_MINUTE
+from marketpulse.ledger import Ledger, Side, apply, fold
+from marketpulse.orders import buy
+from marketpulse.signals import Thresholds
+from tests.books import BTC, deposit, fill, terms
+from tests.build import START, walk
+
+FREE = Costs(0)
+NAN = float("nan")
+
+
+def rule(**changes):
+    asked = {"buy_mae": 0.0, "sell_mae": 0.0, "margin_bps": 0.0, "hold_minutes": None}
+    return Thresholds(**{**asked, "centre": "raw", "reference": "last buy", **changes})
+
+
+def decisions(prices, *, rises=(), minute=None, mae=1.0):
+    """Decision rows, one a minute; a long forecast of +10 % at the rows of ``rises``."""
+    price = np.asarray(prices, dtype=float)
+    up = np.isin(np.arange(len(price)), list(rises))
+    columns = {
+        "price": price,
+        "minute_price": price if minute is None else np.asarray(minute, dtype=float),
+        "long_price": np.where(up, price * 1.1, price * 0.9),
+        "minute_mae": mae,
+        "long_mae": mae,
+    }
+    index = pd.DatetimeIndex([START + (row + 1) * ONE_MINUTE for row in range(len(price))])
+    return pd.DataFrame(columns, index=index)
+
+
+def carried_out(table, opens, thresholds=None, *, gate=FREE, paid=FREE, cash=10_000, amount=1_000):
+    next_open = pd.Series(opens, index=table.index, dtype=float)
+    return run(
+        table, next_open, thresholds or rule(), gate, paid, symbol=BTC, cash=cash, amount=amount
+    )
+
+
+def test_a_decision_is_filled_at_the_next_open():
+    made = carried_out(decisions([100, 100, 100], rises=[0]), [125, 100, 100])
+    (only,) = made.ledger.fills
+    assert (only.price, only.quantity, only.side) == (125, 8, Side.BUY)
+    assert only.time == START + ONE_MINUTE
+
+
+def test_without_a_next_price_there_is_no_trade():
+    made = carried_out(decisions([100, 100], rises=[0, 1]), [NAN, NAN])
+    assert (made.trades, made.net, made.decisions) == (0, 0, 2)
+    assert made.ledger.fills == ()
+
+
+def test_a_round_trip_nets_the_difference_less_both_fees():
+    # 10 units bought at 100 for 1,000 and 1 % of it, sold at 110 for 1,100 less 1 % of it
+    table = decisions([100, 110, 110], rises=[0], minute=[100, 200, 100])
+    made = carried_out(table, [100, 110, 110], paid=Costs(100))
+    assert [f.side for f in made.ledger.fills] == [Side.BUY, Side.SELL]
+    assert made.net == pytest.approx(1_100 - 11 - 1_000 - 10)
+    assert (made.trades, made.decisions) == (1, 3)
+
+
+def test_an_open_position_is_valued_as_sold_at_the_last_price():
+    table = decisions([100, 100, 120], rises=[0])
+    made = carried_out(table, [100, 100, NAN], paid=Costs(100))
+    assert len(made.ledger.fills) == 1
+    assert made.net == pytest.approx(1_200 - 12 - 1_000 - 10)
+
+
+def test_a_position_is_bought_once_and_sold_when_it_expires():
+    table = decisions([100] * 10, rises=range(10), minute=[50] * 10)
+    made = carried_out(table, [100] * 10, rule(hold_minutes=4))
+    sides = [(f.side, int((f.time - START) / ONE_MINUTE)) for f in made.ledger.fills]
+    assert sides == [
+        (Side.BUY, 1),
+        (Side.SELL, 5),
+        (Side.BUY, 6),
+        (Side.SELL, 10),
+    ]
+
+
+def test_a_rule_that_reckons_without_fees_still_pays_them():
+    table = decisions([100, 100, 100], rises=[0], minute=[100, 100.5, 100])
+    blind = carried_out(table, [100, 100.5, 100], gate=FREE, paid=Costs(40))
+    assert blind.net < 0
+    wary = carried_out(decisions([100] * 3, rises=[]), [100] * 3, gate=Costs(40), paid=Costs(40))
+    assert wary.net == 0
+
+
+def test_a_rule_without_cash_stops():
+    made = carried_out(decisions([100] * 3, rises=[0, 1, 2]), [100] * 3, cash=500)
+    assert (made.trades, made.net) == (0, 0)
+
+
+def test_nothing_to_decide_is_nothing_done():
+    made = carried_out(decisions([]), [])
+    assert (made.decisions, made.trades, made.net, made.ledger) == (0, 0, 0, Ledger())
+
+
+def noise(seed, n=400, skill=0.0):
+    """Decisions on a random walk whose long forecasts are noise and a share of the truth."""
+    frame = walk(n + 10, seed)
+    close = frame["close"].to_numpy()
+    truth = close[5 : n + 5] - close[:n]
+    guess = np.random.default_rng(seed + 1000).normal(0, truth.std(), n)
+    table = decisions(close[:n])
+    table["long_price"] = close[:n] + skill * truth + (1 - skill) * guess
+    return table, frame["open"].to_numpy()[1 : n + 1]
+
+
+@pytest.mark.parametrize("cut", [1, 37, 150, 399])
+def test_what_comes_later_changes_no_earlier_trade(cut):
+    table, opens = noise(0)
+    thresholds = rule(hold_minutes=5)
+    whole = carried_out(table, opens, thresholds).ledger.fills
+    part = carried_out(table.iloc[:cut], opens[:cut], thresholds).ledger.fills
+    assert part == whole[: len(part)]
+    assert [f for f in whole if f.time <= table.index[cut - 1]] == list(part)
+
+
+def test_trading_on_noise_earns_nothing_before_fees_and_loses_them_after():
+    thresholds = rule(hold_minutes=5)
+    nets = {fee: [] for fee in (0, 40)}
+    for seed in range(12):
+        table, opens = noise(seed)
+        for fee, made in nets.items():
+            made.append(carried_out(table, opens, thresholds, paid=Costs(fee)).net)
+    error = np.std(nets[0], ddof=1) / np.sqrt(12)
+    assert abs(np.mean(nets[0])) < 3 * error
+    assert max(nets[40]) < 0
+
+
+def test_trading_on_a_forecast_that_knows_something_earns_money():
+    table, opens = noise(0, skill=1.0)
+    made = carried_out(table, opens, rule(hold_minutes=5, margin_bps=20), paid=Costs(1))
+    assert made.trades > 10
+    assert made.net > 0
+
+
+# What a sale must beat ---------------------------------------------------------------------------
+
+
+def test_a_flat_book_holds_nothing():
+    assert holding(fold([deposit()]), BTC, rule()) is None
+
+
+def test_the_last_buy_counts_with_its_fee():
+    ledger = fold([deposit(), fill("buy", 2, 100, "4", "a"), fill("buy", 1, 110, "1.1", "b")])
+    held = holding(ledger, BTC, rule())
+    assert held.cost == pytest.approx(111.1)
+    assert held.since == ledger.fills[-1].time
+
+
+def test_the_average_cost_counts_with_its_fee():
+    ledger = fold([deposit(), fill("buy", 1, 100, "1", "a"), fill("buy", 1, 110, "1.1", "b")])
+    held = holding(ledger, BTC, rule(reference="average cost"))
+    assert held.cost == pytest.approx(105 * 1.01)
+
+
+def test_a_buy_of_another_symbol_does_not_count():
+    start = fold([deposit()])
+    ledger = apply(start, buy(start, amount=100, **terms(symbol="ETH/USD", price=10)))
+    assert holding(ledger, BTC, rule()) is None
