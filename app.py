@@ -12,8 +12,8 @@ chart, side = st.columns([3, 1], gap="medium")
 with chart:
     live.draw_chart(frame)
 with side:
-    live.draw_signal(frame)
     trading.draw_ticket(frame)
+    live.draw_signal(frame)
 live.draw_tail(frame)
 live.draw_presets(frame)
 live.draw_equity(frame)

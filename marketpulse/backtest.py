@@ -1,5 +1,6 @@
 """Signals carried out in the paper book: what a rule would have made."""
 
+import math
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -10,8 +11,8 @@ from marketpulse import ledger as book
 from marketpulse import orders
 from marketpulse.costs import Costs
 from marketpulse.errors import InsufficientCash
-from marketpulse.ledger import Deposit, Ledger, Side
-from marketpulse.signals import Holding, Thresholds, decide
+from marketpulse.ledger import Deposit, Fill, Ledger, Side
+from marketpulse.signals import Holding, Thresholds, side_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,31 +66,32 @@ def run(
         return Outcome(0, 0, 0.0, Ledger())
     start = decisions.index[0]
     ledger = book.apply(Ledger(), Deposit("deposit", start, Decimal(str(cash))))
-    rate = paid.fee_rate
+    held: Holding | None = None
     for (as_of, known), price in zip(_rows(decisions), next_open.to_numpy(), strict=True):
-        if price != price:
-            continue
-        side = decide(as_of, known, thresholds, gate, holding(ledger, symbol, thresholds)).side
-        if side == "hold":
+        side = side_of(as_of, known, thresholds, gate, held)
+        if side == "hold" or math.isnan(price):
             continue
         terms = orders.Terms(
-            id=as_of.isoformat(), time=as_of, symbol=symbol, price=float(price), fee_rate=rate,
-            reason="signal",
+            id=as_of.isoformat(), time=as_of, symbol=symbol, price=float(price),
+            fee_rate=paid.fee_rate, reason="signal",
         )  # fmt: skip
         try:
-            fill = (
-                orders.buy(ledger, amount=amount, **terms)
-                if side == "buy"
-                else orders.sell_all(ledger, **terms)
-            )
+            fill = _filled(side, ledger, amount, terms)
         except InsufficientCash:
             break
         ledger = book.apply(ledger, fill)
+        held = holding(ledger, symbol, thresholds)
     worth = book.equity(ledger, {symbol: float(decisions["price"].iloc[-1])})
     open_part = float(worth - ledger.cash)
-    net = float(worth) - open_part * rate - cash
+    net = float(worth) - open_part * paid.fee_rate - cash
     bought = sum(fill.side == Side.BUY for fill in ledger.fills)
     return Outcome(len(decisions), bought, net, ledger)
+
+
+def _filled(side: str, ledger: Ledger, amount: float, terms: orders.Terms) -> Fill:
+    if side == "buy":
+        return orders.buy(ledger, amount=amount, **terms)
+    return orders.sell_all(ledger, **terms)
 
 
 def _rows(table: pd.DataFrame) -> list[tuple[pd.Timestamp, dict[str, float]]]:

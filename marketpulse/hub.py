@@ -19,7 +19,7 @@ from marketpulse.dataset import Dataset
 from marketpulse.errors import TooManyHorizons
 from marketpulse.horizons import LONG, MINUTE, Horizon
 from marketpulse.market import Feed, Market
-from marketpulse.model import HorizonModel, Plan
+from marketpulse.model import HorizonModel, Plan, regressor
 from marketpulse.model_store import ModelStore, signing_key
 from marketpulse.settings import Settings
 from marketpulse.snapshot import MarketKey
@@ -100,6 +100,7 @@ class Hub:
         self._lock = Lock()
         self._training = Lock()
         self._stop = Event()
+        self._imported = False
         self._markets: dict[MarketKey, Market] = {}
         self._leases: dict[tuple[str, MarketKey], Lease] = {}
         self._runs: dict[tuple[str, str, int], str] = {}
@@ -198,6 +199,12 @@ class Hub:
     def _forget_expired(self, now: pd.Timestamp) -> None:
         self._leases = {k: lease for k, lease in self._leases.items() if lease.until > now}
 
+    def _import_trees(self) -> None:
+        """Import what fits need while the first history is still on its way."""
+        if not self._imported:
+            self._imported = True
+            Thread(target=regressor, name="import", daemon=True).start()
+
     def _watched(self, key: MarketKey) -> bool:
         """Whether anybody still looks; a market that nobody looks at is dropped."""
         with self._lock:
@@ -220,6 +227,7 @@ class Hub:
                 self.worker_errors[key] = f"{type(error).__name__}: {error}"
                 pause, backoff = backoff, min(2 * backoff, LAST_BACKOFF)
             else:
+                self._import_trees()
                 self.worker_errors.pop(key, None)
                 pause = min(market.pause(self.clock()).total_seconds(), LONGEST_PAUSE)
                 backoff = FIRST_BACKOFF

@@ -166,7 +166,7 @@ class Market:
         if self._history is not None:
             page = next(self._history, None)
             self._take_history(source.venue, page)
-        elif self._complete and (wall >= self._due or self._snapshot.replay is not None):
+        if self._complete and (wall >= self._due or self._snapshot.replay is not None):
             start = self._snapshot.candles.index[-1] - REREAD
             for page in source.pages(symbol, start=start, now=now):
                 self._take(source.venue, page)

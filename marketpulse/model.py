@@ -59,7 +59,7 @@ PLANS: Mapping[Label, Plan] = {
 }
 
 # Fixed seed: the same candles always make the same model.
-_TREES: Mapping[str, Any] = {
+TREES: Mapping[str, Any] = {
     "learning_rate": 0.05,
     "max_iter": 80,
     "max_leaf_nodes": 8,
@@ -150,11 +150,16 @@ def _known(data: Dataset, rows: slice) -> tuple[Array, Array]:
     return data.X[rows][known], data.y[rows][known]
 
 
-def _fitted(X: Array, y: Array) -> Any:
-    """Trees fitted to the median. scikit-learn takes a second to import, so only now."""
+def regressor() -> Any:
+    """The class of the trees. scikit-learn takes a second to import, so only when it is needed."""
     from sklearn.ensemble import HistGradientBoostingRegressor
 
-    return HistGradientBoostingRegressor(loss="absolute_error", **_TREES).fit(X, y)
+    return HistGradientBoostingRegressor
+
+
+def _fitted(X: Array, y: Array) -> Any:
+    """Trees fitted to the median."""
+    return regressor()(loss="absolute_error", **TREES).fit(X, y)
 
 
 def block_length(horizon: Horizon) -> int:

@@ -13,7 +13,7 @@ import logging
 import os
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -50,7 +50,9 @@ def signing_key(home: Path) -> bytes:
 def code_versions() -> dict[str, object]:
     """What a model file depends on besides its candles."""
     libraries = {name: version(name) for name in ("scikit-learn", "numpy", "joblib")}
-    return {"features": list(features.FEATURES), "layout": 1, **libraries}
+    layout = [field.name for field in fields(HorizonModel)]
+    trees = dict(model.TREES)
+    return {"features": list(features.FEATURES), "layout": layout, "trees": trees, **libraries}
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from marketpulse.costs import Costs, taker_fee_bps
 from marketpulse.evaluation import Tail, tail
 from marketpulse.forecast import Forecast
 from marketpulse.horizons import LONG, MINUTE, Horizon
-from marketpulse.settings import PRESETS, Settings
+from marketpulse.settings import CENTRES, PRESETS, Centre, Settings
 from marketpulse.signals import Holding, Signal, Thresholds, decide, decision_table
 from marketpulse.snapshot import Outlook, Snapshot
 from marketpulse.words import age_text, bps_text, price_text, verdict_text
@@ -73,9 +73,9 @@ def build(snapshot: Snapshot, settings: Settings) -> Report:
     """The report of a snapshot for one visitor's settings."""
     minute, long = (_view(snapshot, h, settings.tail) for h in settings.horizons)
     costs = visitor_costs(snapshot, settings)
-    decisions = _decisions(minute, long, settings)
-    presets = {name: _preset(snapshot, minute, long, settings, name) for name in PRESETS}
-    return Report(settings, costs, minute, long, decisions, presets)
+    tables = {centre: _decisions(minute, long, settings.tail, centre) for centre in CENTRES}
+    presets = {name: _preset(snapshot, settings, tables, name) for name in PRESETS}
+    return Report(settings, costs, minute, long, tables[settings.centre], presets)
 
 
 def visitor_costs(snapshot: Snapshot, settings: Settings) -> Costs:
@@ -92,21 +92,21 @@ def _view(snapshot: Snapshot, asked: Horizon, n: int) -> View:
     return View(outlook, asked, tail(outlook.settled, outlook.horizon, n))
 
 
-def _decisions(minute: View, long: View, settings: Settings) -> pd.DataFrame:
+def _decisions(minute: View, long: View, n: int, centre: Centre) -> pd.DataFrame:
     tables = (minute.outlook.predictions, long.outlook.predictions)
-    settled = (minute.outlook.settled, long.outlook.settled)
     if any(table.empty for table in tables):
         return pd.DataFrame()
+    settled = (minute.outlook.settled, long.outlook.settled)
     horizons = (minute.outlook.horizon, long.outlook.horizon)
-    return decision_table(
-        tables[0].tail(settings.tail), tables[1], settled, horizons, settings.tail, settings.centre
-    )
+    return decision_table(tables[0].tail(n), tables[1], settled, horizons, n, centre)
 
 
-def _preset(snapshot: Snapshot, minute: View, long: View, settings: Settings, name: str) -> Outcome:
+def _preset(
+    snapshot: Snapshot, settings: Settings, tables: Mapping[Centre, pd.DataFrame], name: str
+) -> Outcome:
     """What a preset would have made over the tail, in the visitor's size and at the venue's fee."""
     chosen = settings.changed(**PRESETS[name])
-    table = _decisions(minute, long, chosen)
+    table = tables[chosen.centre]
     opens = snapshot.candles["open"].reindex(table.index)
     paid = Costs(taker_fee_bps(snapshot.venue))
     return backtest.run(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from marketpulse.costs import Costs
@@ -137,21 +138,25 @@ def decision_table(
         if none is young enough), ``minute_mae``, ``long_mae`` (quote currency, over forecasts
         settled by then; NaN below `MIN_SETTLED`).
     """
-    table = pd.DataFrame(
-        {"price": minute["close"], "minute_price": minute["close"] * np.exp(minute[centre])}
-    )
-    far = (long["close"] * np.exp(long[centre])).rename("long_price").to_frame()
-    table = _as_of(table, far, MAX_LONG_AGE)
+    known = {"price": minute["close"], "minute_price": minute["close"] * np.exp(minute[centre])}
+    table = pd.DataFrame(known)
+    far = long["close"] * np.exp(long[centre])
+    table["long_price"] = _newest(far, table.index, MAX_LONG_AGE)
     for name, part, horizon in zip(("minute", "long"), settled, horizons, strict=True):
-        table = _as_of(table, _running_mae(part, horizon, tail, centre).to_frame(f"{name}_mae"))
+        error = _running_mae(part, horizon, tail, centre)
+        table[f"{name}_mae"] = _newest(error, table.index)
     return table
 
 
-def _as_of(
-    table: pd.DataFrame, known: pd.DataFrame, within: pd.Timedelta | None = None
-) -> pd.DataFrame:
-    """The table with the newest row of ``known`` at or before each of its times."""
-    return pd.merge_asof(table, known, left_index=True, right_index=True, tolerance=within)
+def _newest(
+    known: pd.Series, times: pd.Index, within: pd.Timedelta | None = None
+) -> npt.NDArray[np.float64]:
+    """The newest value known at each time, NaN if it is older than ``within``. Shape (n,)."""
+    row = known.index.searchsorted(times, side="right") - 1
+    values = np.append(known.to_numpy(dtype="float64"), np.nan)[row]
+    if within is not None and len(known):
+        values[times - known.index[row] > within] = np.nan
+    return values
 
 
 def _running_mae(settled: pd.DataFrame, horizon: Horizon, tail: int, centre: Centre) -> pd.Series:
@@ -181,15 +186,48 @@ def decide(
     holding : Holding or None
         What is held, if anything is.
     """
+    if holding is not None and expired(as_of, thresholds, holding):
+        said = f"The forecast that bought has expired after {thresholds.hold_minutes} min."
+        return Signal("sell", as_of, (), None, (said,))
+    side: Literal["buy", "sell"] = "buy" if holding is None else "sell"
+    terms = terms_of(known, thresholds, costs, holding)
+    return _signal(side, as_of, terms, f"No forecast to {side} on yet.")
+
+
+def side_of(
+    as_of: pd.Timestamp,
+    known: Mapping[Any, float],
+    thresholds: Thresholds,
+    costs: Costs,
+    holding: Holding | None,
+) -> Side:
+    """The side of `decide` without its words, for those who decide on thousands of bars."""
+    if holding is not None and expired(as_of, thresholds, holding):
+        return "sell"
+    if distance_bps(terms_of(known, thresholds, costs, holding)) > 0:
+        return "buy" if holding is None else "sell"
+    return "hold"
+
+
+def distance_bps(terms: tuple[Term, ...]) -> float:
+    """Sum of the terms, in basis points: positive is a trade."""
+    return sum(term.bps for term in terms)
+
+
+def expired(as_of: pd.Timestamp, thresholds: Thresholds, holding: Holding) -> bool:
+    """Whether a position has been held for as long as the forecast that bought it was about."""
+    if thresholds.hold_minutes is None:
+        return False
+    return as_of - holding.since >= pd.Timedelta(minutes=thresholds.hold_minutes)
+
+
+def terms_of(
+    known: Mapping[Any, float], thresholds: Thresholds, costs: Costs, holding: Holding | None
+) -> tuple[Term, ...]:
+    """What is summed: the terms of a purchase, or of the sale of what is held."""
     if holding is None:
-        terms = _buy_terms(known, thresholds, costs)
-        return _signal("buy", as_of, terms, "No forecast to buy on yet.")
-    age = as_of - holding.since
-    if thresholds.hold_minutes is not None and age >= pd.Timedelta(minutes=thresholds.hold_minutes):
-        expired = f"The forecast that bought has expired after {thresholds.hold_minutes} min."
-        return Signal("sell", as_of, (), None, (expired,))
-    terms = _sell_terms(known, thresholds, costs, holding)
-    return _signal("sell", as_of, terms, "No forecast to sell on yet.")
+        return _buy_terms(known, thresholds, costs)
+    return _sell_terms(known, thresholds, costs, holding)
 
 
 def _bps(part: float, whole: float) -> float:
@@ -223,7 +261,7 @@ def _signal(
     side: Literal["buy", "sell"], as_of: pd.Timestamp, terms: tuple[Term, ...], missing: str
 ) -> Signal:
     """The side if its terms sum to more than nothing, else to hold, and which term blocks it."""
-    distance = sum(term.bps for term in terms)
+    distance = distance_bps(terms)
     if not np.isfinite(distance):
         return Signal("hold", as_of, (), None, (missing,))
     if distance > 0:
@@ -234,7 +272,7 @@ def _signal(
 
 def _blocker(side: str, terms: tuple[Term, ...]) -> str:
     """What stops the trade, in words: the first term at which the running sum is used up."""
-    running, short = 0.0, -sum(term.bps for term in terms)
+    running, short = 0.0, -distance_bps(terms)
     for term in terms:
         running += term.bps
         if running <= 0:

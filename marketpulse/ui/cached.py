@@ -18,10 +18,20 @@ from marketpulse.report import Report
 from marketpulse.settings import DEFAULTS, Settings
 from marketpulse.snapshot import MarketKey, Outlook, Snapshot
 
+# Allocations before a collection of the youngest generation, and how many of each before the next.
+RARE_COLLECTIONS = (100_000, 50, 50)
+
 
 @st.cache_resource(on_release=Hub.close, show_spinner=False)
 def hub() -> Hub:
-    """The one hub of this process."""
+    """The one hub of this process.
+
+    Before its worker begins to import the heavy libraries, the collector is told to leave alone
+    what is imported already, and to look less often: the imports would set it off hundreds of
+    times, and a page would wait for each. Streamlit collects after every rerun anyway.
+    """
+    gc.freeze()
+    gc.set_threshold(*RARE_COLLECTIONS)
     return Hub()
 
 

@@ -31,7 +31,7 @@ ICON = Path(__file__).with_name("icon.svg")
 # How long the visitor waits for live candles before the replay of the sample begins.
 PATIENCE = pd.Timedelta(seconds=2.5)
 # While something is being loaded or trained, the page looks more often.
-LOADING_REFRESH_MS = 1_000
+LOADING_REFRESH_MS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def open_frame(title: str) -> Frame:
     live, refused = _watch(hub(), settings)
     market = _shown(hub(), live, settings)
     snapshot = market.snapshot
-    draw_sidebar(settings, snapshot.venue)
+    draw_sidebar(title, settings, snapshot.venue)
     _keep_url(settings)
     _draw_navigation(settings)
     _draw_provenance(snapshot, live.snapshot, settings)

@@ -6,6 +6,7 @@ import streamlit as st
 
 from marketpulse.costs import taker_fee_bps
 from marketpulse.settings import (
+    CENTRES,
     DEFAULT_SYMBOL,
     KNOBS,
     PRESET_HELP,
@@ -21,28 +22,32 @@ SYMBOLS = (DEFAULT_SYMBOL, "ETH/USD", "SOL/USD", "XRP/USD", "DOGE/USD", "LTC/USD
 SOURCE_WORDS = {"auto": "First venue that answers", "sample": "Replay of the bundled sample"}
 
 
-def draw_sidebar(settings: Settings, venue: str) -> None:
-    """Draw every knob. A change is kept at once and takes effect in the same rerun's drawing."""
+def draw_sidebar(page: str, settings: Settings, venue: str) -> None:
+    """Draw every knob. A change is kept at once and takes effect in the same rerun's drawing.
+
+    The widgets of each page have keys of their own: Streamlit forgets a widget's value when the
+    page changes, but only after the next page has begun.
+    """
     with st.sidebar:
         st.markdown("### :material/monitoring: Market Pulse")
-        _draw_market(settings)
+        _draw_market(page, settings)
         st.markdown("##### Forecast")
-        _draw_forecast(settings)
+        _draw_forecast(page, settings)
         st.markdown("##### Signal")
-        _draw_signal(settings, venue)
+        _draw_signal(page, settings, venue)
         st.button(
             "Reset all settings", on_click=_reset, width="stretch", icon=":material/restart_alt:"
         )
 
 
-def _draw_market(settings: Settings) -> None:
+def _draw_market(page: str, settings: Settings) -> None:
     symbols = tuple(dict.fromkeys((settings.symbol, *SYMBOLS)))
     st.selectbox(
         "Symbol",
         symbols,
-        key=_seeded("symbol", settings.symbol),
+        key=_seeded(page, "symbol", settings.symbol),
         on_change=_take,
-        args=("symbol",),
+        args=(page, "symbol"),
         accept_new_options=True,
         help="Pick a pair, or type one: base/quote, as in BTC/USD.",
     )
@@ -51,9 +56,9 @@ def _draw_market(settings: Settings) -> None:
     st.selectbox(
         "Candles from",
         names,
-        key=_seeded("source", settings.source),
+        key=_seeded(page, "source", settings.source),
         on_change=_take,
-        args=("source",),
+        args=(page, "source"),
         format_func=_source_words,
         help="Live venues in order, one venue, or a recording. Put files of one-minute candles"
         " into var/recordings to see them here.",
@@ -62,22 +67,22 @@ def _draw_market(settings: Settings) -> None:
         st.segmented_control(
             "Replay speed",
             REPLAY_SPEEDS,
-            key=_seeded("speed", settings.speed),
+            key=_seeded(page, "speed", settings.speed),
             on_change=_take,
-            args=("speed",),
+            args=(page, "speed"),
             format_func=lambda speed: f"{speed}×",
             required=True,
             help="60× closes one bar every second. Another speed begins a new replay.",
         )
-    _slider("refresh", settings.refresh)
+    _slider(page, "refresh", settings.refresh)
 
 
-def _draw_forecast(settings: Settings) -> None:
+def _draw_forecast(page: str, settings: Settings) -> None:
     for name in ("minute", "long", "tail"):
-        _slider(name, getattr(settings, name))
+        _slider(page, name, getattr(settings, name))
 
 
-def _draw_signal(settings: Settings, venue: str) -> None:
+def _draw_signal(page: str, settings: Settings, venue: str) -> None:
     st.caption("Presets")
     with st.container(horizontal=True, gap="xsmall"):
         for name in PRESETS:
@@ -88,27 +93,27 @@ def _draw_signal(settings: Settings, venue: str) -> None:
                 args=(name,),
                 help=PRESET_HELP[name],
             )
-    _slider("buy_mae", settings.buy_mae)
-    _slider("sell_mae", settings.sell_mae)
-    _slider("margin", int(settings.margin))
+    _slider(page, "buy_mae", settings.buy_mae)
+    _slider(page, "sell_mae", settings.sell_mae)
+    _slider(page, "margin", int(settings.margin))
     fee = taker_fee_bps(venue) if settings.fee is None else settings.fee
-    _slider("fee", round(fee))
-    _slider("hold", settings.hold_minutes or 0)
+    _slider(page, "fee", round(fee))
+    _slider(page, "hold", settings.hold_minutes or 0)
     st.segmented_control(
         "Act on",
-        ("trusted", "raw"),
-        key=_seeded("centre", settings.centre),
+        CENTRES,
+        key=_seeded(page, "centre", settings.centre),
         on_change=_take,
-        args=("centre",),
+        args=(page, "centre"),
         required=True,
         help="Trusted: what the trees have earned so far. Raw: what they say, earned or not.",
     )
     st.segmented_control(
         "A sale must beat",
         ("last buy", "average cost"),
-        key=_seeded("reference", settings.reference),
+        key=_seeded(page, "reference", settings.reference),
         on_change=_take,
-        args=("reference",),
+        args=(page, "reference"),
         required=True,
         help="With its entry fee.",
     )
@@ -125,7 +130,7 @@ def _reset() -> None:
     session.note_live(False)
 
 
-def _slider(name: str, value: float) -> None:
+def _slider(page: str, name: str, value: float) -> None:
     """One knob. Whole numbers if its step is whole."""
     knob = KNOBS[name]
     kind = int if float(knob.step).is_integer() else float
@@ -134,29 +139,29 @@ def _slider(name: str, value: float) -> None:
         kind(knob.low),
         kind(knob.high),
         step=kind(knob.step),
-        key=_seeded(name, kind(value)),
+        key=_seeded(page, name, kind(value)),
         on_change=_take,
-        args=(name,),
+        args=(page, name),
         help=knob.help,
     )
 
 
-def _key(name: str) -> str:
-    return f"knob-{name}"
+def _key(page: str, name: str) -> str:
+    return f"knob-{page}-{name}"
 
 
-def _seeded(name: str, value: Any) -> str:
+def _seeded(page: str, name: str, value: Any) -> str:
     """The key of a widget that shows ``value``. Untouched if it does already: no typing is lost."""
-    key = _key(name)
+    key = _key(page, name)
     if st.session_state.get(key) != value:
         st.session_state[key] = value
     return key
 
 
-def _take(name: str) -> None:
+def _take(page: str, name: str) -> None:
     """Carry a widget's new value into the settings."""
     before = session.settings()
-    changed = before.changed(**{name: st.session_state[_key(name)]})
+    changed = before.changed(**{name: st.session_state[_key(page, name)]})
     session.save_settings(changed)
     if (changed.symbol, changed.source) != (before.symbol, before.source):
         session.watch_replay(False)
