@@ -1,0 +1,310 @@
+"""A Streamlit server of the app, and a client that speaks to it as a browser does, without one.
+
+The client keeps the messages that the server may send only once, tells the server which it has,
+and presses the page's own timer: what it receives in one rerun is what a browser would.
+"""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import websocket
+from streamlit.proto.BackMsg_pb2 import BackMsg  # noqa: TID251  it is Streamlit that is measured
+from streamlit.proto.Element_pb2 import Element  # noqa: TID251
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg  # noqa: TID251
+from streamlit.proto.WidgetStates_pb2 import WidgetState  # noqa: TID251
+
+ROOT = Path(__file__).parents[1]
+RUN_APP = ("-m", "streamlit", "run", "app.py")
+UNKNOWN = "–"
+TIMEOUT_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running server of the app.
+
+    Attributes
+    ----------
+    url : str
+        Its root, without a slash at the end.
+    started : float
+        `time.perf_counter` just before its process was started.
+    answered : float
+        The same when the page was first answered over HTTP.
+    log : pathlib.Path
+        What it prints.
+    """
+
+    url: str
+    started: float
+    answered: float
+    log: Path
+
+
+def free_port() -> int:
+    """A port of the loopback interface that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def closed_venues() -> str:
+    """An address at which no venue answers."""
+    return f"http://127.0.0.1:{free_port()}"
+
+
+def environment(folder: Path, venues: str) -> Mapping[str, str]:
+    """The variables of a command that keeps its files in ``folder``."""
+    return os.environ | {
+        "MARKETPULSE_HOME": str(folder / "home"),
+        "MARKETPULSE_MODELS": str(folder / "models"),
+        "MARKETPULSE_EXCHANGE_SERVER": venues,
+    }
+
+
+@contextmanager
+def app_server(
+    folder: Path, venues: str, *, command: Sequence[str] = RUN_APP, **variables: str
+) -> Iterator[Server]:
+    """A fresh server process of the app, ended at the end.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Keeps its key, recordings, models and log; a folder that was used before makes it a restart.
+    venues : str
+        Address that stands for every venue.
+    command : sequence of str
+        What Python is asked to run.
+    **variables
+        Further environment variables.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    port, log = free_port(), folder / "server.log"
+    options = ["--server.headless=true", "--server.address=127.0.0.1", f"--server.port={port}"]
+    variables = {**environment(folder, venues), **variables}
+    with log.open("wb") as output:
+        started = time.perf_counter()
+        process = subprocess.Popen(
+            [sys.executable, *command, *options],
+            cwd=ROOT, env=variables, stdout=output, stderr=output,
+        )  # fmt: skip
+        try:
+            url = f"http://127.0.0.1:{port}"
+            answered = _first_answer(url, process, log)
+            yield Server(url, started, answered, log)
+        finally:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _first_answer(url: str, process: subprocess.Popen[bytes], log: Path) -> float:
+    deadline = time.perf_counter() + TIMEOUT_S
+    while time.perf_counter() < deadline and process.poll() is None:
+        try:
+            with urlopen(url, timeout=TIMEOUT_S) as page:
+                page.read()
+                return time.perf_counter()
+        except URLError:
+            time.sleep(0.005)
+    raise RuntimeError(f"the server did not come up:\n{log.read_text()}")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one rerun sent.
+
+    Attributes
+    ----------
+    elements : tuple of Element
+        In order.
+    fresh : frozenset of str
+        Kinds of element of which at least one was sent whole, not as a reference to an earlier one.
+    size : int
+        Bytes of its messages, before compression.
+    first, end : float
+        `time.perf_counter` at its first message and at its end.
+    seconds : float
+        From asking for it to its end.
+    session_id : str
+    """
+
+    elements: tuple[Element, ...]
+    fresh: frozenset[str]
+    size: int
+    first: float
+    end: float
+    seconds: float
+    session_id: str
+
+    @property
+    def has_chart(self) -> bool:
+        """Whether it drew candles."""
+        specs = (e.plotly_chart.spec for e in self.elements if e.HasField("plotly_chart"))
+        return any('"candlestick"' in spec for spec in specs)
+
+    def has_forecast(self, minutes: int) -> bool:
+        """Whether it told the price in so many minutes."""
+        metrics = (e.metric for e in self.elements if e.HasField("metric"))
+        return any(m.label == f"In {minutes} min" and m.body != UNKNOWN for m in metrics)
+
+    @property
+    def has_forecasts(self) -> bool:
+        """Whether both default forecasts were there."""
+        return self.has_forecast(1) and self.has_forecast(45)
+
+    @property
+    def timer(self) -> tuple[str, float]:
+        """Widget id of the page's timer, and the seconds after which it asks for a rerun.
+
+        Raises
+        ------
+        LookupError
+            If the page has no timer.
+        """
+        for element in self.elements:
+            instance = element.component_instance
+            if instance.component_name.endswith("st_autorefresh"):
+                return instance.id, json.loads(instance.json_args)["interval"] / 1000
+        raise LookupError("the page has no timer")
+
+    def slider(self, label: str) -> str:
+        """Widget id of the slider whose label begins so.
+
+        Raises
+        ------
+        LookupError
+            If there is none.
+        """
+        for element in self.elements:
+            if element.HasField("slider") and element.slider.label.startswith(label):
+                return element.slider.id
+        raise LookupError(f"no slider {label!r}")
+
+    @property
+    def exceptions(self) -> list[str]:
+        """Messages of the errors that it showed."""
+        return [e.exception.message for e in self.elements if e.HasField("exception")]
+
+
+class Session:
+    """One visitor.
+
+    Parameters
+    ----------
+    server : Server
+    query : str
+        Of the address by which they come, without the question mark.
+    page : str
+        Name of the page; empty for the first.
+    """
+
+    def __init__(self, server: Server, query: str = "", page: str = "") -> None:
+        self._query, self._page = query, page
+        self._kept: dict[str, ForwardMsg] = {}
+        self._ticks = 0
+        self._socket = websocket.create_connection(
+            server.url.replace("http", "ws", 1) + "/_stcore/stream",
+            subprotocols=["streamlit"], origin=server.url, timeout=TIMEOUT_S,
+        )  # fmt: skip
+
+    def rerun(self, *widgets: WidgetState) -> Run:
+        """Ask for a rerun, with the values of widgets that changed, and collect what it sends.
+
+        Raises
+        ------
+        RuntimeError
+            If the page shows an exception.
+        """
+        asked = BackMsg()
+        state = asked.rerun_script
+        state.query_string, state.page_name = self._query, self._page
+        state.widget_states.widgets.extend(widgets)
+        state.cached_message_hashes.extend(self._kept)
+        begun = time.perf_counter()
+        self._socket.send_binary(asked.SerializeToString())
+        run = self._collected(begun)
+        if run.exceptions:
+            raise RuntimeError(f"the page shows: {run.exceptions}")
+        return run
+
+    def tick(self, before: Run) -> Run:
+        """Press the page's timer."""
+        self._ticks += 1
+        return self.rerun(WidgetState(id=before.timer[0], json_value=str(self._ticks)))
+
+    def ticking(self) -> Iterator[Run]:
+        """The first run, and then one whenever the page's timer asks for it."""
+        run = self.rerun()
+        while True:
+            yield run
+            time.sleep(max(0.0, run.end + run.timer[1] - time.perf_counter()))
+            run = self.tick(run)
+
+    def close(self) -> None:
+        """Leave."""
+        self._socket.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _collected(self, begun: float) -> Run:
+        elements, fresh, size, first, session_id = [], set(), 0, 0.0, ""
+        while True:
+            frame = self._socket.recv()
+            size, first = size + len(frame), first or time.perf_counter()
+            message = ForwardMsg.FromString(frame)
+            whole = self._resolved(message)
+            kind = whole.WhichOneof("type")
+            if kind == "new_session":
+                session_id = whole.new_session.initialize.session_id
+            elif kind == "delta" and whole.delta.WhichOneof("type") == "new_element":
+                elements.append(whole.delta.new_element)
+                if whole is message:
+                    fresh.add(str(whole.delta.new_element.WhichOneof("type")))
+            elif kind == "script_finished" and (
+                whole.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY
+            ):
+                end = time.perf_counter()
+                kinds = frozenset(fresh)
+                return Run(tuple(elements), kinds, size, first, end, end - begun, session_id)
+
+    def _resolved(self, message: ForwardMsg) -> ForwardMsg:
+        """The message, or the earlier one that it refers to."""
+        if message.WhichOneof("type") == "ref_hash":
+            return self._kept[message.ref_hash]
+        if message.metadata.cacheable:
+            self._kept[message.hash] = message
+        return message
+
+
+def slid(widget: str, value: float) -> WidgetState:
+    """A slider moved to a value."""
+    state = WidgetState(id=widget)
+    state.double_array_value.data.append(value)
+    return state
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value below which so large a share lies, of values that were measured."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]

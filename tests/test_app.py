@@ -1,0 +1,395 @@
+import re
+from decimal import Decimal
+
+import pandas as pd
+import pytest
+import streamlit as st  # noqa: TID251  the pages are what is tested
+from streamlit.testing.v1 import AppTest  # noqa: TID251
+
+from marketpulse.costs import taker_fee_bps
+from marketpulse.errors import SourceUnavailable
+from marketpulse.horizons import ONE_MINUTE
+from marketpulse.hub import Hub
+from marketpulse.settings import Settings
+from marketpulse.sources.catalogue import live_source
+from marketpulse.sources.exchange import ExchangeSource
+from marketpulse.sources.recorded import RecordedSource, load_sample
+from marketpulse.ui import cached
+from tests.exchange_server import ExchangeServer
+
+SAMPLE = load_sample()
+VENUE = SAMPLE.venue
+# Two and a half hours after both models were last fitted, so that there is a tail to draw.
+NOON = SAMPLE.candles.index[-1].floor("D") - pd.Timedelta(hours=5.5)
+NO_TIME = pd.Timedelta(0)
+FEE = taker_fee_bps(VENUE) / 10_000
+
+
+class Venue(RecordedSource):
+    """The sample's venue, which stops answering while it has a ``fault``."""
+
+    fault = None
+
+    def pages(self, symbol, *, start, now):
+        if self.fault:
+            raise self.fault
+        yield from super().pages(symbol, start=start, now=now)
+
+    def quote(self, symbol, *, now):
+        if self.fault:
+            raise self.fault
+        return super().quote(symbol, now=now)
+
+
+class Desk:
+    """A hub that stands still until its markets are stepped by hand."""
+
+    def __init__(self, folder, open_live=None):
+        self.now = NOON
+        self.venue = Venue(SAMPLE)
+        self.hub = Hub(
+            lambda: self.now,
+            threads=False,
+            home=folder / "home",
+            models=folder / "models",
+            open_live=open_live or (lambda _: self.venue),
+        )
+
+    def market(self, **settings):
+        return self.hub.watch("test", Settings(**settings))
+
+    def step(self, passed=NO_TIME, times=2, **settings):
+        """Let time pass, then step a market until its history is in and forecast."""
+        self.now += passed
+        market = self.market(**settings)
+        for _ in range(times):
+            market.step(self.now)
+        return market.snapshot
+
+
+@pytest.fixture(autouse=True)
+def _no_memory():
+    """No test sees another one's cached hub, reports or charts."""
+    st.cache_resource.clear()
+    yield
+    st.cache_resource.clear()
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A desk whose default market has both forecasts; tests only look at it."""
+    desk = Desk(tmp_path_factory.mktemp("trained"))
+    seen = desk.step()
+    assert all(outlook.forecast for outlook in seen.outlooks.values())
+    return desk
+
+
+@pytest.fixture
+def desk(tmp_path, monkeypatch):
+    """A desk of its own. Only the last hours are served: enough for prices, too few for models."""
+    made = Desk(tmp_path)
+    monkeypatch.setattr("marketpulse.market.HISTORY", pd.Timedelta(hours=5))
+    return made
+
+
+@pytest.fixture
+def visit(monkeypatch):
+    """Begin a visit to a desk; the page is the first thing that its server is asked for."""
+
+    def visit(desk, page="app.py", **query):
+        monkeypatch.setattr(cached, "Hub", lambda: desk.hub)
+        app = AppTest.from_file("../app.py", default_timeout=30)
+        if page != "app.py":
+            app.switch_page(page)
+        for name, value in query.items():
+            app.query_params[name] = value
+        return again(app)
+
+    return visit
+
+
+def again(app):
+    """Rerun the page; it must come through without an exception."""
+    app.run()
+    assert [error.message for error in app.exception] == []
+    assert [error.value for error in app.error] == []
+    return app
+
+
+def metrics(app):
+    return {metric.label: metric for metric in app.metric}
+
+
+def button(app, label):
+    """The button that says just this."""
+    found = [each for each in app.button if each.label == label]
+    assert found, [each.label for each in app.button]
+    return found[0]
+
+
+def slider(app, label):
+    return next(each for each in app.slider if each.label.startswith(label))
+
+
+def press(app, label):
+    button(app, label).click()
+    return again(app)
+
+
+def order_of(app, amount):
+    """Type the amount of an order."""
+    app.number_input[0].set_value(amount)
+    return again(app)
+
+
+def position(app):
+    """What the book holds, and its free cash."""
+    metric = metrics(app)["Position"]
+    return float(metric.value.split()[0]), Decimal(metric.delta.split()[0].replace(",", ""))
+
+
+def charts(app):
+    return app.get("plotly_chart")
+
+
+def sentences(app):
+    return [each.value for each in (*app.info, *app.warning)]
+
+
+def test_the_live_page_shows_its_headline_both_forecasts_and_the_metrics(trained, visit):
+    app = visit(trained)
+    seen = metrics(app)
+    assert list(seen) == ["BTC/USD", "In 1 min", "In 45 min", "Position", "P&L"]
+    price = float(seen["BTC/USD"].value.replace(",", ""))
+    for label in ("In 1 min", "In 45 min"):
+        assert float(seen[label].value.replace(",", "")) == pytest.approx(price, rel=0.02)
+    headline = next(each.value for each in app.markdown if each.value.startswith("####"))
+    assert "BTC/USD in 45 min" in headline
+    assert "Your costs are" in headline
+    assert '"candlestick"' in charts(app)[0].proto.spec
+    assert any("Live" in each.value and VENUE in each.value for each in app.caption)
+
+
+def test_before_any_candle_the_page_says_one_sentence_and_draws_nothing_else(desk, visit):
+    app = visit(desk)
+    assert sentences(app) == ["Asking for candles …"]
+    assert not app.metric
+    assert not charts(app)
+
+
+def test_without_a_venue_a_fresh_start_shows_a_replay_and_offers_the_venue_once_it_answers(
+    desk, visit
+):
+    desk.venue.fault = SourceUnavailable("Nobody answers.")
+    desk.step()
+    app = visit(desk)
+    assert [text for text in sentences(app) if "this is a replay" in text]
+    desk.step(source="sample")
+    again(app)
+    assert charts(app)
+    assert any("Replay at 60×" in each.value for each in app.caption)
+    desk.venue.fault = None
+    desk.step(pd.Timedelta(minutes=1))
+    again(app)
+    assert app.success[0].value == f"Live candles from {VENUE} are here."
+    assert any("Replay at 60×" in each.value for each in app.caption)  # it never turns by itself
+    press(app, "Switch to live")
+    assert any("Live" in each.value for each in app.caption)
+
+
+def test_a_venue_that_fails_leaves_the_last_good_candles_and_tells_their_age(desk, visit):
+    desk.step()
+    app = visit(desk)
+    assert not app.warning
+    before = metrics(app)["BTC/USD"].value
+    desk.venue.fault = SourceUnavailable(f"{VENUE} does not answer.")
+    desk.step(pd.Timedelta(minutes=7))
+    again(app)
+    assert [each.value for each in app.warning] == [
+        f"{VENUE} does not answer. The last good candles stay, 7 min old."
+    ]
+    assert metrics(app)["BTC/USD"].value == before
+    assert charts(app)
+
+
+def test_nothing_can_be_bought_at_a_price_that_is_too_old(desk, visit):
+    desk.step()
+    app = visit(desk)
+    desk.venue.fault = SourceUnavailable(f"{VENUE} does not answer.")
+    desk.step(pd.Timedelta(minutes=7))
+    press(app, "Buy 1,000 USD of BTC")
+    assert "No trade: the newest candle is 7 min old." in sentences(app)
+    assert position(app) == (0, 10_000)
+
+
+def test_an_order_fills_once_however_often_it_is_clicked_and_the_page_rerun(desk, visit):
+    desk.step()
+    app = visit(desk)
+    price = desk.market().snapshot.price
+    buy = button(app, "Buy 1,000 USD of BTC")
+    buy.click().run()
+    buy.click().run()  # the second click of a double click: on the page as it was
+    for _ in range(3):
+        again(app)
+    held, cash = position(app)
+    assert held == pytest.approx(1000 / price, rel=1e-3)
+    assert float(cash) == pytest.approx(10_000 - 1000 * (1 + FEE), abs=0.01)
+    app.switch_page("pages/Ledger.py")
+    again(app)
+    assert app.dataframe[0].value["side"].tolist() == ["buy"]
+
+
+def test_a_position_can_be_sold_again_and_costs_both_fees(desk, visit):
+    desk.step()
+    app = press(visit(desk), "Buy 1,000 USD of BTC")
+    press(app, "Sell all BTC")
+    held, cash = position(app)
+    assert held == 0
+    assert float(cash) == pytest.approx(10_000 - 2 * 1000 * FEE, abs=0.02)
+    made = float(metrics(app)["P&L"].value.split()[0].replace(",", ""))
+    assert made == pytest.approx(float(cash) - 10_000, abs=0.01)
+
+
+@pytest.mark.parametrize("amount", [-100.0, 0.0, 1e9])
+def test_an_impossible_purchase_is_refused_in_one_sentence_and_loses_nothing(desk, visit, amount):
+    desk.step()
+    app = order_of(visit(desk), amount)
+    before = len(sentences(app))
+    label = next(each.label for each in app.button if each.label.startswith("Buy"))
+    press(app, label)
+    refusals = sentences(app)
+    assert len(refusals) == before + 1
+    assert re.fullmatch(r"[^.!?]+(\.\d+[^.!?]*)*\.", app.warning[-1].value)
+    assert position(app) == (0, 10_000)
+
+
+def test_selling_more_than_is_held_is_refused_in_one_sentence_and_loses_nothing(desk, visit):
+    desk.step()
+    app = press(visit(desk), "Buy 1,000 USD of BTC")
+    before = position(app)
+    order_of(app, 5000.0)
+    assert not app.warning
+    press(app, "Sell 5,000 USD of BTC")
+    assert len(app.warning) == 1
+    assert "BTC" in app.warning[0].value
+    assert position(app) == before
+
+
+def test_an_unknown_symbol_is_answered_with_near_matches(tmp_path, visit):
+    with ExchangeServer(clock=lambda: NOON) as exchange:
+        desk = Desk(tmp_path, lambda name: ExchangeSource(name, exchange.url))
+        asked = {"source": "bitstamp", "symbol": "ETG/USD"}
+        desk.step(times=1, **asked)
+        app = visit(desk, **asked)
+    assert [each.value for each in app.warning] == [
+        "bitstamp has no pair ETG/USD; near matches: ETH/USD, BTC/USD."
+    ]
+    assert not app.metric
+
+
+def test_an_unknown_venue_is_answered_with_a_sentence(tmp_path, visit):
+    desk = Desk(tmp_path, live_source)
+    desk.step(times=1, source="nowhere")
+    app = visit(desk, source="nowhere")
+    assert len(app.warning) == 1
+    assert "nowhere" in app.warning[0].value
+
+
+@pytest.mark.parametrize(
+    ("name", "margins"), [("Lean", (0.0, 0.0)), ("After costs", (0.25, 0.25)), ("Strict", (1, 1))]
+)
+def test_a_preset_fills_the_sliders(desk, visit, name, margins):
+    app = visit(desk, buy_mae="2", sell_mae="2")
+    press(app, name)
+    found = tuple(slider(app, f"Safety margin to {deed}").value for deed in ("buy", "sell"))
+    assert found == margins
+
+
+def test_settings_live_in_the_address_and_in_every_page_link(desk, visit):
+    app = visit(desk)
+    assert app.query_params == {}
+    slider(app, "Judge by the last").set_value(300)
+    again(app)
+    again(app)
+    assert app.query_params == {"tail": "300"}
+    links = [link.proto for link in app.get("page_link")]
+    assert [link.query_string for link in links] == ["tail=300"] * len(links)
+    app.switch_page("pages/Accuracy.py")
+    again(app)
+    assert slider(app, "Judge by the last").value == 300
+    assert app.query_params == {"tail": "300"}
+
+
+def test_a_link_with_nonsense_in_it_is_clamped_or_ignored(desk, visit):
+    app = visit(desk, tail="99999", long="NaN", minute="-3", symbol="<b>", colour="red")
+    assert slider(app, "Judge by the last").value == 1000
+    assert slider(app, "Long model looks ahead").value == 9
+    assert slider(app, "Minute model looks ahead").value == 1
+
+
+def test_another_horizon_shows_the_old_forecast_under_its_own_name_until_it_is_trained(
+    trained, visit
+):
+    app = visit(trained)
+    old = metrics(app)["In 45 min"].value
+    slider(app, "Long model looks ahead").set_value(12)
+    again(app)
+    again(app)
+    assert metrics(app)["In 45 min (60 min is in training)"].value == old
+    trained.market(long=12).step(trained.now)
+    again(app)
+    assert "In 60 min" in metrics(app)
+    assert not [label for label in metrics(app) if "training" in label]
+
+
+def test_the_accuracy_page_works_as_the_first_page(trained, visit):
+    app = visit(trained, "pages/Accuracy.py", tail="100")
+    assert slider(app, "Judge by the last").value == 100
+    assert {"Skill against no change", "Band held"} <= metrics(app).keys()
+    assert charts(app)
+    assert app.table[0].value.size > 0
+
+
+def test_the_accuracy_page_says_why_it_is_empty(desk, visit):
+    desk.step()
+    app = visit(desk, "pages/Accuracy.py")
+    assert not charts(app)
+    assert sum("more 5-minute bars of history" in text for text in sentences(app)) == 1
+
+
+def test_the_ledger_page_works_as_the_first_page_and_says_how_to_begin(desk, visit):
+    desk.step()
+    app = visit(desk, "pages/Ledger.py", tail="300")
+    assert slider(app, "Judge by the last").value == 300
+    assert any(text.startswith("No trades yet.") for text in sentences(app))
+
+
+def test_the_ledger_page_draws_the_equity_and_every_fill(desk, visit):
+    desk.step()
+    app = press(visit(desk), "Buy 1,000 USD of BTC")
+    for _ in range(3):
+        desk.step(ONE_MINUTE)
+    press(app, "Sell all BTC")
+    app.switch_page("pages/Ledger.py")
+    again(app)
+    assert {"Equity", "Realised", "Unrealised", "Fees paid"} <= metrics(app).keys()
+    assert app.dataframe[0].value["side"].tolist() == ["sell", "buy"]
+    assert charts(app)
+
+
+def test_the_end_of_a_replay_offers_to_begin_again(desk, visit):
+    folder = desk.hub.home / "recordings"
+    folder.mkdir(parents=True)
+    SAMPLE.candles.iloc[:200].drop(columns="filled").to_csv(folder / "short.csv")
+    desk.step(source="short.csv")
+    app = visit(desk, source="short.csv")
+    assert "Replay again" not in [each.label for each in app.button]
+    ended = desk.step(pd.Timedelta(seconds=101), source="short.csv")
+    again(app)
+    assert ended.ended
+    last = metrics(app)["BTC/USD"].value
+    press(app, "Replay again")
+    desk.step(source="short.csv")
+    again(app)
+    assert "Replay again" not in [each.label for each in app.button]
+    assert metrics(app)["BTC/USD"].value != last
