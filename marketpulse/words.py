@@ -36,9 +36,12 @@ def money_text(amount: float, currency: str, *, signed: bool = False) -> str:
 
 def bps_text(bps: float, digits: int = 0) -> str:
     """Signed basis points: +4 bps. What rounds to nothing has no sign."""
-    if round(bps, digits) == 0:
-        return "0 bps"
-    return f"{bps:+,.{digits}f} bps"
+    return f"{points_text(bps, digits)} bps"
+
+
+def points_text(number: float, digits: int = 1) -> str:
+    """A signed number: +4.0. What rounds to nothing is 0."""
+    return f"{number:+,.{digits}f}" if round(number, digits) else "0"
 
 
 def percent_text(fraction: float | None, digits: int = 1, *, signed: bool = False) -> str:

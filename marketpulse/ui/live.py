@@ -19,7 +19,15 @@ from marketpulse.tables import preset_lines, tail_table
 from marketpulse.ui.cached import shared_price_chart
 from marketpulse.ui.frame import Frame
 from marketpulse.ui.sidebar import use_preset
-from marketpulse.words import UNKNOWN, bps_text, money_text, percent_text, price_text, verdict_text
+from marketpulse.words import (
+    UNKNOWN,
+    bps_text,
+    money_text,
+    percent_text,
+    points_text,
+    price_text,
+    verdict_text,
+)
 
 SIGNAL_WORDS = {"buy": ":blue[Buy]", "sell": ":orange[Sell]", "hold": "Wait"}
 ARROWS: dict[Lean, Literal["up", "down", "off"]] = {"up": "up", "down": "down", "flat": "off"}
@@ -128,8 +136,8 @@ def draw_signal(frame: Frame) -> None:
         st.markdown(f"**Signal** · {SIGNAL_WORDS[signal.side]}")
         st.caption(" ".join(signal.reasons))
         if signal.terms:
-            rows = {term.label.capitalize(): f"{term.bps or 0.0:+.1f}" for term in signal.terms}
-            rows["**Distance**"] = f"**{signal.distance_bps:+.1f}**"
+            rows = {term.label.capitalize(): points_text(term.bps) for term in signal.terms}
+            rows["**Distance**"] = f"**{points_text(signal.distance_bps or 0.0)}**"
             st.table(pd.DataFrame({"bps": rows}), border="horizontal")
 
 
