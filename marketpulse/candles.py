@@ -4,7 +4,8 @@ The contract, checked here once and trusted everywhere else: a DataFrame indexed
 (UTC, unique, strictly increasing, one bar apart) with float64 columns ``open high low close
 volume`` and a bool column ``filled``. Closed bars only. One frame is one (venue, symbol, bar).
 A filled row stands where the venue reported no trade: open = high = low = close = the previous
-close, volume 0, ``filled`` True.
+close, volume 0, ``filled`` True. A longer bar made by `resample` is marked as filled if more than
+half of it is.
 """
 
 from collections.abc import Iterable
@@ -19,6 +20,10 @@ from marketpulse.errors import MalformedCandles
 PRICES = ("open", "high", "low", "close")
 COLUMNS = (*PRICES, "volume")
 Unit = Literal["s", "ms", "us", "ns"]
+
+# Bitcoin's first block. An earlier time is a counter or a wrong unit, and would be filled up with
+# millions of bars.
+EARLIEST = pd.Timestamp("2009-01-03", tz="UTC")
 
 # More impossible rows than this share and the whole reply is not believed.
 MAX_IMPOSSIBLE_SHARE = 0.01
@@ -40,7 +45,8 @@ class CandleReport:
     Attributes
     ----------
     dropped : tuple of (rule, count)
-        Rows dropped or merged, by rule: ``price``, ``range``, ``future``, ``duplicate``.
+        Rows dropped or merged, by rule: ``price``, ``range``, ``future``, ``time`` (from before
+        there were crypto prices), ``duplicate``.
     filled : int
         Bars inside the span for which the venue reported nothing.
     """
@@ -141,6 +147,9 @@ def clean(raw: pd.DataFrame, bar: pd.Timedelta, now: pd.Timestamp) -> Cleaned:
     MalformedCandles
         If more than 1 % of the rows are impossible.
     """
+    opens = pd.DatetimeIndex(raw.index)
+    future, early = opens > now, opens < EARLIEST
+    raw = raw[(opens + bar <= now) & ~early]
     rule = faults(raw)
     impossible = rule != ""
     if impossible.mean() > MAX_IMPOSSIBLE_SHARE:
@@ -149,14 +158,13 @@ def clean(raw: pd.DataFrame, bar: pd.Timedelta, now: pd.Timestamp) -> Cleaned:
             f"{int(impossible.sum())} of {len(raw)} candles are impossible,"
             f" the first at {raw.index[first]:%Y-%m-%d %H:%M} UTC ({rule.iloc[first]})."
         )
-    opens = pd.DatetimeIndex(raw.index)
-    future = ~impossible & (opens > now)
-    closed = raw[~impossible.to_numpy() & (opens + bar <= now)]
+    closed = raw[~impossible.to_numpy()]
     merged = _merge_duplicates(_without_bad_volume(closed))
     counts = {
         "price": int((rule == "price").sum()),
         "range": int((rule == "range").sum()),
         "future": int(future.sum()),
+        "time": int(early.sum()),
         "duplicate": len(closed) - len(merged),
     }
     filled = fill_gaps(merged, bar)

@@ -97,10 +97,6 @@ def evaluate(source: str, symbol: str, bars: int | None, as_json: bool) -> None:
     for horizon in (MINUTE, LONG):
         started = time.monotonic()
         tail = evaluation.tail(evaluation.walked(candles, horizon), horizon)
-        if tail is None:
-            raise NotEnoughCandles(
-                f"No {horizon.minutes}-minute forecast came due in these candles."
-            )
         horizons[horizon.label] = _tail_facts(tail, time.monotonic() - started)
     facts = {"symbol": symbol, "source": source, "bars": len(candles), "horizons": horizons}
     click.echo(_json(facts) if as_json else _evaluation_lines(facts))
@@ -230,7 +226,9 @@ def _answer(name: str) -> str:
     return ""
 
 
-def _tail_facts(tail: Tail, seconds: float) -> dict[str, Any]:
+def _tail_facts(tail: Tail | None, seconds: float) -> dict[str, Any] | None:
+    if tail is None:
+        return None
     facts = asdict(tail)
     for extra in ("rmse_naive", "r2_price_naive", "coverage_50"):
         del facts[extra]
@@ -261,7 +259,7 @@ def _view_facts(view: View, seconds: float) -> dict[str, Any]:
         raise NotEnoughCandles(view.outlook.missing)
     facts: dict[str, Any] = {"target_time": made.target_time, "price": made.price}
     facts |= {name: getattr(made, name) for name in BANDS}
-    return {**facts, "tail": _tail_facts(view.tail, seconds) if view.tail else None}
+    return {**facts, "tail": _tail_facts(view.tail, seconds)}
 
 
 def _json(facts: dict[str, Any]) -> str:

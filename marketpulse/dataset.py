@@ -133,6 +133,6 @@ def fingerprint(data: Dataset, rows: Slices) -> str:
     """SHA-256 of everything that a fit on these rows sees: equal text, equal model."""
     seen = hashlib.sha256()
     for part in (rows.train, rows.calibrate):
-        for values in (data.X[part], data.y[part], data.usable[part]):
+        for values in (data.X[part], data.y[part], data.scale[part], data.usable[part]):
             seen.update(np.ascontiguousarray(values).tobytes())
     return seen.hexdigest()

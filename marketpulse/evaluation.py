@@ -249,7 +249,10 @@ def walked(candles: pd.DataFrame, horizon: Horizon, fitted: Fitted = fit) -> pd.
         except NotEnoughCandles:  # over gaps there is no model, and so no forecast
             return None
 
-    return settle(walk_forward(data, plan, start, model_at), data)
+    settled = settle(walk_forward(data, plan, start, model_at), data)
+    if settled.empty:
+        raise NotEnoughCandles(f"No {horizon.minutes}-minute forecast came due in these candles.")
+    return settled
 
 
 def _first_fit(data: Dataset, plan: Plan) -> pd.Timestamp:

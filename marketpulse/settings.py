@@ -20,6 +20,7 @@ SYMBOL_PATTERN = re.compile(r"[A-Z0-9]{1,10}/[A-Z]{3,5}")
 SOURCE_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,60}")
 REPLAY_SPEEDS = (1, 10, 60)
 CENTRES: tuple[Centre, ...] = ("trusted", "raw")
+REFERENCES: tuple[Reference, ...] = ("last buy", "average cost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +237,7 @@ _PARSERS: dict[str, Any] = {name: _parser(name) for name in KNOBS} | {
     "source": lambda value: _matching(SOURCE_PATTERN, value),
     "speed": lambda value: _one_of(REPLAY_SPEEDS, value),
     "centre": lambda value: _one_of(CENTRES, value),
-    "reference": lambda value: _one_of(("last buy", "average cost"), value),
+    "reference": lambda value: _one_of(REFERENCES, value),
 }
 
 _OPTIONAL = ("fee", "hold")

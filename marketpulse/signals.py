@@ -234,12 +234,17 @@ def _bps(part: float, whole: float) -> float:
     return part / whole * 1e4
 
 
+def _margin(multiple: float, mae: float) -> float:
+    """What doubt takes off a forecast, in quote currency; nothing if nobody asks for it."""
+    return multiple * mae if multiple else 0.0
+
+
 def _buy_terms(known: Mapping[str, float], at: Thresholds, costs: Costs) -> tuple[Term, ...]:
     """Long forecast, less its error margin, against price, costs and margin."""
     price = known["price"]
     return (
         Term("forecast move", _bps(known["long_price"] - price, price)),
-        Term("safety margin for its error", -_bps(at.buy_mae * known["long_mae"], price)),
+        Term("safety margin for its error", -_bps(_margin(at.buy_mae, known["long_mae"]), price)),
         Term("fees in and out", -costs.round_trip * 1e4),
         Term("profit margin", -at.margin_bps),
     )
@@ -251,7 +256,10 @@ def _sell_terms(
     """Minute forecast, less its error margin, against what the position cost, fees and margin."""
     return (
         Term("forecast over cost", _bps(known["minute_price"] - holding.cost, holding.cost)),
-        Term("safety margin for its error", -_bps(at.sell_mae * known["minute_mae"], holding.cost)),
+        Term(
+            "safety margin for its error",
+            -_bps(_margin(at.sell_mae, known["minute_mae"]), holding.cost),
+        ),
         Term("fee to sell", -costs.exit * 1e4),
         Term("profit margin", -at.margin_bps),
     )

@@ -401,3 +401,18 @@ def test_whatever_a_venue_sends_is_a_clean_table_or_refused(good, bad, minute, r
     keep_the_contract(merge(frame.iloc[:150], frame.iloc[100:], ONE_MINUTE), ONE_MINUTE, at(minute))
     assert (frame.loc[frame["filled"], "volume"] == 0).all()
     assert result.report.filled == frame["filled"].sum()
+
+
+def test_a_row_from_before_there_were_prices_is_dropped_and_not_filled_up_from():
+    long_ago = int((pd.Timestamp("1970-01-01", tz="UTC") - START) / ONE_MINUTE)
+    result = clean(raw(flat(long_ago), flat(long_ago + 1), flat(0)), ONE_MINUTE, LATER)
+    assert result.candles.index.tolist() == [START]
+    assert result.report.dropped == (("time", 2),)
+
+
+def test_an_impossible_forming_bar_does_not_refuse_the_closed_ones():
+    frame = candles([100.0, 101.0]).drop(columns="filled")
+    frame.iloc[1, frame.columns.get_loc("low")] = 0.0
+    result = clean(frame, ONE_MINUTE, frame.index[1] + ONE_MINUTE / 2)
+    assert result.candles.index.tolist() == [frame.index[0]]
+    assert result.report.dropped == ()

@@ -222,7 +222,7 @@ def test_a_reply_with_many_impossible_rows_is_refused() -> None:
     candles.iloc[-21:-1, 1] = 1.0
     with (
         serving(candles) as server,
-        pytest.raises(SourceUnavailable, match="bitstamp sent no usable candles: 20 of 300"),
+        pytest.raises(SourceUnavailable, match="bitstamp sent no usable candles: 20 of 299"),
     ):
         list(ExchangeSource("bitstamp", server.url).pages("BTC/USD", start=NEWEST, now=NOW))
 

@@ -219,6 +219,17 @@ def test_too_little_history_makes_no_model(data):
         fit(data, START + 600 * ONE_MINUTE, PLAN)
 
 
+@pytest.mark.parametrize("gap", [slice(700, 890), slice(900, 1199)])
+def test_a_history_of_which_a_gap_leaves_too_little_makes_no_model(data, gap):
+    rows = rows_seen(data, FIT_AT, dataclasses.replace(PLAN, min_train_bars=500))
+    assert rows.train.start < 700
+    holes = data.usable.copy()
+    holes[gap] = False
+    plan = dataclasses.replace(PLAN, min_train_bars=500)
+    with pytest.raises(NotEnoughCandles, match="1-minute model has too many gaps"):
+        fit(dataclasses.replace(data, usable=holes), FIT_AT, plan)
+
+
 def test_whatever_comes_after_the_fit_leaves_the_model_the_same_byte_for_byte(model):
     frame = walk(1500, memory=0.5)
     later = frame.index + ONE_MINUTE > FIT_AT

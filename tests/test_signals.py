@@ -7,7 +7,7 @@ import pytest
 from marketpulse.costs import Costs
 from marketpulse.horizons import LONG, MINUTE, ONE_MINUTE
 from marketpulse.settings import PRESETS, Settings
-from marketpulse.signals import MIN_SETTLED, Holding, Thresholds, decide, decision_table
+from marketpulse.signals import MIN_SETTLED, Holding, Thresholds, decide, decision_table, side_of
 from tests.build import START
 
 FREE = Costs(0)
@@ -88,7 +88,7 @@ def test_a_margin_below_nothing_buys_at_a_loss_on_purpose():
 
 @pytest.mark.parametrize("unknown", ["long_price", "long_mae"])
 def test_without_a_forecast_or_its_record_nothing_is_bought(unknown):
-    signal = decide(at(0), known(**{unknown: NAN}), thresholds(), FREE, None)
+    signal = decide(at(0), known(**{unknown: NAN}), thresholds(buy_mae=0.25), FREE, None)
     assert (signal.side, signal.distance_bps, signal.terms) == ("hold", None, ())
     assert signal.reasons == ("No forecast to buy on yet.",)
 
@@ -238,3 +238,15 @@ def test_too_few_settled_forecasts_have_no_error():
     rows = range(40)
     made = table_of(forecasts(rows), forecasts([0]), settled(rows, [1.0] * 40), NONE)["minute_mae"]
     assert made.index[made.notna()][0] == at(MIN_SETTLED)
+
+
+def test_a_rule_that_takes_no_doubt_off_needs_no_record_of_errors():
+    nothing_settled = known(long_price=102.0, long_mae=NAN)
+    assert decide(at(0), nothing_settled, thresholds(), FREE, None).side == "buy"
+
+
+def test_the_side_alone_is_that_of_the_whole_signal():
+    for long_price in (90.0, 100.0, 110.0):
+        for holding in (None, bought()):
+            what = (at(5), known(long_price=long_price), thresholds(), FREE, holding)
+            assert side_of(*what) == decide(*what).side

@@ -21,9 +21,6 @@ SAMPLE_PATH = Path(__file__).parents[1] / "data" / "bitstamp_btcusd_1min_14d.csv
 
 _TIME_NAMES = ("time", "timestamp", "open_time")
 
-# Bitcoin's first block. An earlier time is a counter or a wrong unit that slipped through.
-_EARLIEST = pd.Timestamp("2009-01-03", tz="UTC")
-
 # Ten years of minutes. One mistyped year would otherwise be filled with millions of bars.
 _MOST_BARS = 5_300_000
 
@@ -251,7 +248,7 @@ def _checked(rows: pd.DataFrame, name: str) -> pd.DataFrame:
         open_time = candle_table.times(until["time"])
     except MalformedCandles as error:
         raise MalformedCandles(_about(name, error)) from error
-    early = np.flatnonzero(open_time < _EARLIEST)
+    early = np.flatnonzero(open_time < candle_table.EARLIEST)
     if len(early):
         where = f"row {early[0] + 1} ({_text(open_time[early[0]])})"
         raise MalformedCandles(f"{name}: {where} is older than any crypto price.")

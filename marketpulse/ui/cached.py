@@ -17,6 +17,7 @@ from marketpulse.ledger import Fill
 from marketpulse.report import Report
 from marketpulse.settings import DEFAULTS, Settings
 from marketpulse.snapshot import MarketKey, Outlook, Snapshot
+from marketpulse.sources.catalogue import recorded_names
 
 # Allocations before a collection of the youngest generation, and how many of each before the next.
 RARE_COLLECTIONS = (100_000, 50, 50)
@@ -33,6 +34,12 @@ def hub() -> Hub:
     gc.freeze()
     gc.set_threshold(*RARE_COLLECTIONS)
     return Hub()
+
+
+@st.cache_data(ttl="1min", show_spinner=False)
+def recordings() -> tuple[str, ...]:
+    """Names of the recordings that can be replayed; a new file shows within a minute."""
+    return recorded_names(hub().home)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

@@ -30,8 +30,9 @@ PAGES = (
 ICON = Path(__file__).with_name("icon.svg")
 # How long the visitor waits for live candles before the replay of the sample begins.
 PATIENCE = pd.Timedelta(seconds=2.5)
-# While something is being loaded or trained, the page looks more often.
+# While a fresh market is being loaded and trained, the page looks more often.
 LOADING_REFRESH_MS = 500
+LOADING = pd.Timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +133,7 @@ def _draw_provenance(shown: Snapshot, live: Snapshot, settings: Settings) -> Non
             f"{shown.problem} The last good candles stay, {age_text(shown.age)} old.",
             icon=":material/cloud_off:",
         )
+        _offer_replay()
     trouble = hub().worker_errors.get(shown.key)
     if trouble:
         st.error(f"The worker failed and starts again: {trouble}", icon=":material/error:")
@@ -180,6 +182,10 @@ def _draw_empty_state(shown: Snapshot) -> None:
         st.info(f"{shown.progress or 'Waiting for candles'} …", icon=":material/hourglass_top:")
         return
     st.warning(shown.problem, icon=":material/cloud_off:")
+    _offer_replay()
+
+
+def _offer_replay() -> None:
     st.button(
         "Watch the BTC/USD replay meanwhile",
         on_click=session.watch_replay,
@@ -199,7 +205,8 @@ def _start_timer(settings: Settings, snapshot: Snapshot, seen: Report, seconds: 
     An interval shorter than a rerun would interrupt every rerun before its end.
     """
     waiting = not snapshot.has_candles or seen.long.tail is None or snapshot.progress
-    interval = LOADING_REFRESH_MS if waiting else settings.refresh * 1_000
+    young = hub().clock() - snapshot.asked_at < LOADING
+    interval = LOADING_REFRESH_MS if waiting and young else settings.refresh * 1_000
     if not snapshot.ended:
         # In the sidebar, because its empty frame would leave a hole in the page.
         with st.sidebar:

@@ -1,5 +1,6 @@
 """The sidebar: every knob of the settings, seeded from them and writing back to them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
@@ -11,12 +12,13 @@ from marketpulse.settings import (
     KNOBS,
     PRESET_HELP,
     PRESETS,
+    REFERENCES,
     REPLAY_SPEEDS,
     Settings,
 )
-from marketpulse.sources.catalogue import LIVE, is_recording, recorded_names
+from marketpulse.sources.catalogue import LIVE, is_recording
 from marketpulse.ui import session
-from marketpulse.ui.cached import hub
+from marketpulse.ui.cached import recordings
 
 SYMBOLS = (DEFAULT_SYMBOL, "ETH/USD", "SOL/USD", "XRP/USD", "DOGE/USD", "LTC/USD")
 SOURCE_WORDS = {"auto": "First venue that answers", "sample": "Replay of the bundled sample"}
@@ -51,7 +53,7 @@ def _draw_market(page: str, settings: Settings) -> None:
         accept_new_options=True,
         help="Pick a pair, or type one: base/quote, as in BTC/USD.",
     )
-    known = (*LIVE, *recorded_names(hub().home))
+    known = (*LIVE, *recordings())
     names = tuple(dict.fromkeys((*known, settings.source)))
     st.selectbox(
         "Candles from",
@@ -64,15 +66,13 @@ def _draw_market(page: str, settings: Settings) -> None:
         " into var/recordings to see them here.",
     )
     if is_recording(settings.source) or session.watching_replay():
-        st.segmented_control(
-            "Replay speed",
+        _choice(
+            page,
+            "speed",
+            settings.speed,
             REPLAY_SPEEDS,
-            key=_seeded(page, "speed", settings.speed),
-            on_change=_take,
-            args=(page, "speed"),
-            format_func=lambda speed: f"{speed}×",
-            required=True,
-            help="60× closes one bar every second. Another speed begins a new replay.",
+            "Replay speed (×)",
+            "60 closes one bar every second. Another speed begins a new replay.",
         )
     _slider(page, "refresh", settings.refresh)
 
@@ -99,23 +99,21 @@ def _draw_signal(page: str, settings: Settings, venue: str) -> None:
     fee = taker_fee_bps(venue) if settings.fee is None else settings.fee
     _slider(page, "fee", round(fee))
     _slider(page, "hold", settings.hold_minutes or 0)
-    st.segmented_control(
-        "Act on",
+    _choice(
+        page,
+        "centre",
+        settings.centre,
         CENTRES,
-        key=_seeded(page, "centre", settings.centre),
-        on_change=_take,
-        args=(page, "centre"),
-        required=True,
-        help="Trusted: what the trees have earned so far. Raw: what they say, earned or not.",
+        "Act on",
+        "Trusted: what the trees have earned so far. Raw: what they say, earned or not.",
     )
-    st.segmented_control(
+    _choice(
+        page,
+        "reference",
+        settings.reference,
+        REFERENCES,
         "A sale must beat",
-        ("last buy", "average cost"),
-        key=_seeded(page, "reference", settings.reference),
-        on_change=_take,
-        args=(page, "reference"),
-        required=True,
-        help="With its entry fee.",
+        "The price of the last purchase or the average of all, with its entry fee.",
     )
 
 
@@ -146,6 +144,21 @@ def _slider(page: str, name: str, value: float) -> None:
     )
 
 
+def _choice(
+    page: str, name: str, value: Any, choices: Sequence[Any], label: str, text: str
+) -> None:
+    """One knob of a few values."""
+    st.segmented_control(
+        label,
+        choices,
+        key=_seeded(page, name, value),
+        on_change=_take,
+        args=(page, name),
+        required=True,
+        help=text,
+    )
+
+
 def _key(page: str, name: str) -> str:
     return f"knob-{page}-{name}"
 
@@ -160,9 +173,11 @@ def _seeded(page: str, name: str, value: Any) -> str:
 
 def _take(page: str, name: str) -> None:
     """Carry a widget's new value into the settings."""
-    before = session.settings()
-    changed = before.changed(**{name: st.session_state[_key(page, name)]})
+    before, value = session.settings(), st.session_state[_key(page, name)]
+    changed = before.changed(**{name: value})
     session.save_settings(changed)
+    if name == "symbol" and changed == before:
+        st.toast(f"A symbol reads like BTC/USD, not {value!r}.", icon=":material/block:")
     if (changed.symbol, changed.source) != (before.symbol, before.source):
         session.watch_replay(False)
         session.note_live(False)
