@@ -6,6 +6,8 @@ from marketpulse.ui import live, trading
 from marketpulse.ui.frame import open_frame
 
 frame = open_frame("Live")
+if not frame.snapshot.has_candles:
+    st.stop()
 live.draw_headline(frame)
 live.draw_metrics(frame)
 chart, side = st.columns([3, 1], gap="medium")

@@ -58,6 +58,8 @@ else:
         alt="The price that came, inside or outside the band that was forecast for it.",
     )
 
+if not (report.minute.tail or report.long.tail):
+    st.stop()
 st.markdown("##### Tail metrics")
 st.caption(
     "Over the most recent forecasts, each made before its outcome was known and by a model that"

@@ -15,7 +15,7 @@ from marketpulse.market import Market
 from marketpulse.report import Report
 from marketpulse.settings import DEFAULT_SYMBOL, DEFAULTS, Settings
 from marketpulse.snapshot import Snapshot
-from marketpulse.sources.catalogue import AUTO, SAMPLE, is_recording
+from marketpulse.sources.catalogue import AUTO, SAMPLE
 from marketpulse.ui import session
 from marketpulse.ui.cached import freeze_imports, hub, shared_report
 from marketpulse.ui.sidebar import draw_sidebar
@@ -126,7 +126,7 @@ def _draw_provenance(shown: Snapshot, live: Snapshot, settings: Settings) -> Non
     """One line on whose prices these are and how old, and what can be done about it."""
     if session.watching_replay():
         _draw_way_back(live, settings)
-    elif not shown.has_candles and not is_recording(settings.source):
+    elif not shown.has_candles:
         _draw_empty_state(shown)
     elif shown.problem:
         st.warning(

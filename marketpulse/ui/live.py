@@ -45,14 +45,13 @@ def decided(frame: Frame) -> Signal | None:
 
 def draw_headline(frame: Frame) -> None:
     """The whole page in three sentences."""
-    if frame.snapshot.has_candles:
-        st.markdown(f"#### {report.headline(frame.report, frame.snapshot, decided(frame))}")
+    st.markdown(f"#### {report.headline(frame.report, frame.snapshot, decided(frame))}")
 
 
 def draw_metrics(frame: Frame) -> None:
     """Price, both forecasts, position and P&L in one row."""
     snapshot, book = frame.snapshot, frame.journal.ledger
-    if not snapshot.has_candles or snapshot.price is None:
+    if snapshot.price is None:
         return
     with st.container(horizontal=True, horizontal_alignment="distribute", gap="small"):
         price, minute, long, held, profit = (st.container(width=METRIC_WIDTH) for _ in range(5))
@@ -110,8 +109,6 @@ def _draw_forecast_metric(place: DeltaGenerator, view: View) -> None:
 
 def draw_chart(frame: Frame) -> None:
     """Candles with both forecasts as fans."""
-    if not frame.snapshot.has_candles:
-        return
     figure = shared_price_chart(frame.snapshot, frame.report, frame.journal.ledger.fills)
     st.plotly_chart(
         figure,
@@ -148,7 +145,8 @@ def draw_tail(frame: Frame) -> None:
     for view in (report.minute, report.long):
         horizon = view.outlook.horizon.minutes
         st.markdown(f"- **{horizon} min**: the trees: {verdict_text(view.tail)}.")
-    st.table(tail_table(report), border="horizontal")
+    if report.minute.tail or report.long.tail:
+        st.table(tail_table(report), border="horizontal")
 
 
 def draw_presets(frame: Frame) -> None:
