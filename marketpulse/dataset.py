@@ -37,7 +37,8 @@ class Dataset:
         Target: log return over (t, t + steps] divided by ``scale``; NaN while it is unknown, or if
         a filled bar lies in its way.
     usable : ndarray of bool, shape (n,)
-        Whether a forecast may be made from the row: warmed up and not stitched over a gap.
+        Whether a forecast may be made from the row: its volatility is known, and it is not
+        stitched over a gap.
     """
 
     horizon: Horizon

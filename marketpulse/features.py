@@ -16,7 +16,7 @@ Column = npt.NDArray[np.float64]
 Feature = Callable[[pd.DataFrame], Column]
 
 # The longest window below, and the one more bar that a return inside it needs.
-WARM_UP = 61
+WARM_UP = 241
 
 
 def lagged(values: Column, bars: int) -> Column:
@@ -113,20 +113,74 @@ def volume_ema_ratio(candles: pd.DataFrame, window: int = 20) -> Column:
     return _ratio(total, rolling_mean(volume, window))
 
 
+def close_position(candles: pd.DataFrame) -> Column:
+    """Where the close lies in the bar's range: 0 at the low, 1 at the high; 0.5 without one."""
+    high, low, close = (candles[name].to_numpy() for name in ("high", "low", "close"))
+    width = high - low
+    return np.where(width > 0, (close - low) / np.where(width > 0, width, 1.0), 0.5)
+
+
+def flat_share(candles: pd.DataFrame, window: int = 20) -> Column:
+    """Share of the bars in the window that closed where the bar before did."""
+    moved = log_return(candles)
+    return rolling_mean(np.where(np.isnan(moved), np.nan, moved == 0.0), window)
+
+
+def signed_volume(candles: pd.DataFrame, window: int = 20) -> Column:
+    """Volume of rising less that of falling bars over the window, as a share of all of it."""
+    volume = candles["volume"].to_numpy()
+    signed = np.sign(log_return(candles)) * volume
+    return _ratio(rolling_sum(signed, window), rolling_sum(volume, window))
+
+
+def in_volatilities(feature: Feature) -> Feature:
+    """The same feature in units of the current volatility per bar."""
+
+    def scaled(candles: pd.DataFrame) -> Column:
+        return _ratio(feature(candles), volatility(candles, 60))
+
+    return scaled
+
+
+def time_of_day(candles: pd.DataFrame) -> Column:
+    """Minutes since midnight UTC at the open of the bar."""
+    opens = pd.DatetimeIndex(candles.index)
+    return (opens.hour * 60 + opens.minute).to_numpy().astype("float64")
+
+
+def mean_range(candles: pd.DataFrame, window: int) -> Column:
+    """Rolling mean of (high - low) / close (fraction)."""
+    return rolling_mean(range_fraction(candles), window)
+
+
 FEATURES: dict[str, Feature] = {
-    "simple_return_1": simple_return,
-    "log_return_5": partial(log_return, bars=5),
-    "momentum_10": partial(log_return, bars=10),
-    "mean_distance_5": partial(mean_distance, window=5),
-    "mean_distance_15": partial(mean_distance, window=15),
-    "mean_distance_60": partial(mean_distance, window=60),
-    "volatility_15": partial(volatility, window=15),
+    "time_of_day": time_of_day,
+    "volatility_5": in_volatilities(partial(volatility, window=5)),
+    "volatility_240": in_volatilities(partial(volatility, window=240)),
+    "mean_range_5": in_volatilities(partial(mean_range, window=5)),
+    "mean_range_20": in_volatilities(partial(mean_range, window=20)),
+    "return_1": in_volatilities(simple_return),
+    "return_2": in_volatilities(partial(log_return, bars=2)),
+    "return_5": in_volatilities(partial(log_return, bars=5)),
+    "momentum_10": in_volatilities(partial(log_return, bars=10)),
+    "mean_distance_5": in_volatilities(partial(mean_distance, window=5)),
+    "mean_distance_15": in_volatilities(partial(mean_distance, window=15)),
+    "mean_distance_60": in_volatilities(partial(mean_distance, window=60)),
+    "volatility_15": in_volatilities(partial(volatility, window=15)),
     "volatility_60": partial(volatility, window=60),
-    "range_fraction": range_fraction,
+    "range_fraction": in_volatilities(range_fraction),
+    "close_position": close_position,
+    "flat_share_20": flat_share,
+    "signed_volume_20": signed_volume,
     "volume_mean_ratio_20": volume_mean_ratio,
     "volume_std_ratio_20": volume_std_ratio,
     "volume_ema_ratio_20": volume_ema_ratio,
 }
+
+# These say how far the price may go, not where to: the centre only learns noise from them.
+SPREAD_ONLY = frozenset(
+    ("time_of_day", "volatility_5", "volatility_240", "mean_range_5", "mean_range_20")
+)
 
 
 def build(candles: pd.DataFrame) -> pd.DataFrame:

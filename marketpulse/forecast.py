@@ -7,9 +7,10 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from marketpulse.bands import BANDS
 from marketpulse.dataset import Dataset
 from marketpulse.horizons import Horizon
-from marketpulse.model import BANDS, HorizonModel, Plan, predict
+from marketpulse.model import HorizonModel, Plan, predict
 
 Lean = Literal["up", "flat", "down"]
 

@@ -1,4 +1,4 @@
-"""One model per horizon: a centre, a scale, and what the calibration slice says of both."""
+"""One model per horizon: a centre, a spread, and what the calibration slice says of both."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,20 +8,20 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from marketpulse.bands import BANDS, bands
 from marketpulse.dataset import Dataset, Slices, slices
 from marketpulse.errors import NotEnoughCandles
+from marketpulse.features import FEATURES, SPREAD_ONLY
 from marketpulse.horizons import Horizon, Label
 
 Array = npt.NDArray[np.float64]
 
-# Quantiles of the bands, and the columns of a prediction that hold them.
-BANDS = {"low_90": 0.05, "low_50": 0.25, "high_50": 0.75, "high_90": 0.95}
 TRUST_GRID = np.linspace(0.0, 1.0, 21)
 # A shrink factor must improve on naive by this many standard errors over calibration blocks.
 TRUST_Z = 2.0
 RETRAIN_EVERY = pd.Timedelta(hours=4)
-# Smallest scale that the scale model may predict, in units of current volatility.
-MIN_SCALE = 0.05
+# Smallest spread that may be predicted, in units of current volatility.
+MIN_SPREAD = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +54,12 @@ class Plan:
 
 
 PLANS: Mapping[Label, Plan] = {
-    "minute": Plan(train_bars=8_000, min_train_bars=1_000, calibration_bars=1_500),
+    "minute": Plan(train_bars=14_000, min_train_bars=1_000, calibration_bars=2_000),
     "long": Plan(train_bars=2_500, min_train_bars=500, calibration_bars=800),
 }
 
 # Fixed seed: the same candles always make the same model.
-TREES: Mapping[str, Any] = {
+CENTRE_TREES: Mapping[str, Any] = {
     "learning_rate": 0.05,
     "max_iter": 80,
     "max_leaf_nodes": 8,
@@ -67,6 +67,17 @@ TREES: Mapping[str, Any] = {
     "early_stopping": False,
     "random_state": 0,
 }
+# The size of a move can be learned from more features, if each tree is small and sees few of them.
+SPREAD_TREES: Mapping[str, Any] = {
+    "learning_rate": 0.03,
+    "max_iter": 120,
+    "max_leaf_nodes": 5,
+    "min_samples_leaf": 60,
+    "max_features": 0.3,
+    "early_stopping": False,
+    "random_state": 0,
+}
+CENTRE_COLUMNS = [n for n, name in enumerate(FEATURES) if name not in SPREAD_ONLY]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +144,13 @@ def fit(data: Dataset, fit_at: pd.Timestamp, plan: Plan) -> HorizonModel:
     if len(train_y) < plan.min_train_bars or len(calibration_y) < plan.fewest_errors:
         minutes = data.horizon.minutes
         raise NotEnoughCandles(f"The {minutes}-minute model has too many gaps in its history.")
-    centre = _fitted(train_X, train_y)
-    spread = _fitted(train_X, np.abs(train_y))
+    centre = _fitted(train_X[:, CENTRE_COLUMNS], train_y, CENTRE_TREES)
+    spread = _fitted(train_X, np.abs(train_y), SPREAD_TREES)
     trained_on = (data.as_of[rows.train.start], data.as_of[rows.train.stop - 1])
     block = block_length(data.horizon)
-    trust = earned_trust(calibration_y, centre.predict(calibration_X), block=block)
+    trust = earned_trust(
+        calibration_y, centre.predict(calibration_X[:, CENTRE_COLUMNS]), block=block
+    )
     returns = data.y[rows.calibrate] * data.scale[rows.calibrate]
     low, high = np.nanquantile(returns, (BANDS["low_90"], BANDS["high_90"]))
     usual = (float(low), float(high))
@@ -157,9 +170,9 @@ def regressor() -> Any:
     return HistGradientBoostingRegressor
 
 
-def _fitted(X: Array, y: Array) -> Any:
+def _fitted(X: Array, y: Array, trees: Mapping[str, Any]) -> Any:
     """Trees fitted to the median."""
-    return regressor()(loss="absolute_error", **TREES).fit(X, y)
+    return regressor()(loss="absolute_error", **trees).fit(X, y)
 
 
 def block_length(horizon: Horizon) -> int:
@@ -205,8 +218,8 @@ def earned_trust(actual: Array, centre: Array, *, block: int) -> float:
 def predict(model: HorizonModel, data: Dataset, start: int, stop: int) -> pd.DataFrame:
     """Forecast returns for rows ``start`` to ``stop``, as each would have been made at its time.
 
-    The bands of row t are conformal: quantiles of the scaled errors of the last
-    ``calibration_bars`` rows whose target was known at t, none of which any fit has seen.
+    The bands are those of `marketpulse.bands`, which always begin at the model's own calibration
+    slice: a row has the same bits however many others are asked for with it.
 
     Parameters
     ----------
@@ -223,20 +236,22 @@ def predict(model: HorizonModel, data: Dataset, start: int, stop: int) -> pd.Dat
         ``trusted``, ``low_90``, ``low_50``, ``high_50``, ``high_90``, ``usual_low``,
         ``usual_high`` as log returns over the horizon; ``trust`` 0 to 1; ``fit_at``.
     """
-    steps, window = model.horizon.steps, model.plan.calibration_bars
-    first = max(0, start - steps - window + 1)
+    window = model.plan.calibration_bars
+    known = data.settled_by(model.fit_at)
+    first = max(0, known - window)
     rows = slice(first, stop)
-    centre, spread = (est.predict(data.X[rows]) for est in (model.centre, model.spread))
-    spread = np.maximum(spread, MIN_SCALE)
-    trusted = model.trust * centre
-    usable = data.usable[rows]
-    error = np.where(usable, (data.y[rows] - trusted) / spread, np.nan)
-    settled = pd.Series(error).shift(steps).rolling(window, min_periods=model.plan.fewest_errors)
-    scale = data.scale[rows]
+    centre = model.centre.predict(data.X[rows][:, CENTRE_COLUMNS])
+    spread = np.maximum(model.spread.predict(data.X[rows]), MIN_SPREAD)
+    trusted, scale, usable = model.trust * centre, data.scale[rows], data.usable[rows]
+    ends = bands(
+        np.where(usable, (data.y[rows] - trusted) / spread, np.nan),
+        fitted=known - first,
+        window=window,
+        fewest=model.plan.fewest_errors,
+        steps=model.horizon.steps,
+    )
     columns = {"close": data.close[rows], "raw": centre * scale, "trusted": trusted * scale}
-    for name, level in BANDS.items():
-        quantile = settled.quantile(_conformal(level, window)).to_numpy()
-        columns[name] = (trusted + quantile * spread) * scale
+    columns |= {name: (trusted + end * spread) * scale for name, end in ends.items()}
     table = pd.DataFrame(columns, index=data.as_of[rows])
     table["usual_low"], table["usual_high"] = model.usual
     table["trust"] = model.trust
@@ -244,12 +259,3 @@ def predict(model: HorizonModel, data: Dataset, start: int, stop: int) -> pd.Dat
     wanted = usable & np.isfinite(table["low_90"].to_numpy()) & (np.arange(first, stop) >= start)
     made: pd.DataFrame = table[wanted]
     return made
-
-
-def _conformal(level: float, count: int) -> float:
-    """The quantile of ``count`` past errors that covers the next one at ``level``.
-
-    Vovk, Gammerman & Shafer (2005): the (count + 1)-th error is part of the ranking.
-    """
-    outward = 1.0 + 1.0 / count
-    return min(1.0, level * outward) if level > 0.5 else 1.0 - min(1.0, (1.0 - level) * outward)

@@ -110,15 +110,17 @@ class Track:
         known = self.outlook.predictions
         newest = bars.index[-1] + self._horizon.bar
         start = self._plan.fit_time(newest) if known.empty else known.index[-1] + self._horizon.bar
-        recent = dataset.build(bars[bars.index >= self._needed_from(start)], self._horizon)
+        recent = dataset.build(
+            bars[bars.index >= self._needed_from(self._plan.fit_time(start))], self._horizon
+        )
         new = walk_forward(recent, self._plan, start, lambda at: self._model_at(at, bars, say))
         self._publish(pd.concat([known, new]), bars)
         self._can_extend |= known.empty
 
-    def _needed_from(self, start: pd.Timestamp) -> pd.Timestamp:
-        """Open time of the first bar that forecasts from ``start`` on depend on."""
+    def _needed_from(self, fit_at: pd.Timestamp) -> pd.Timestamp:
+        """Open time of the first bar that forecasts by the model of ``fit_at`` depend on."""
         bars = self._plan.calibration_bars + self._horizon.steps + features.WARM_UP + 1
-        return start - (bars + 1) * self._horizon.bar
+        return fit_at - (bars + 1) * self._horizon.bar
 
     def _model_at(self, fit_at: pd.Timestamp, bars: pd.DataFrame, say: Say) -> HorizonModel:
         if self._model is None or self._model.fit_at != fit_at:

@@ -69,10 +69,10 @@ def test_forecast_in_words_begins_with_the_headline():
 
 
 def test_evaluate_prints_the_documented_json():
-    result = ran("evaluate", "--source", "sample", "--bars", 8_000, "--json")
+    result = ran("evaluate", "--source", "sample", "--bars", 10_000, "--json")
     facts = json.loads(result.stdout)
     assert set(facts) == {"symbol", "source", "bars", "horizons"}
-    assert facts["bars"] == 8_000
+    assert facts["bars"] == 10_000
     assert set(facts["horizons"]["minute"]) == TAIL_KEYS
     assert set(facts["horizons"]["long"]) == TAIL_KEYS
 

@@ -14,7 +14,7 @@ from marketpulse.horizons import LONG, MINUTE, ONE_MINUTE
 from tests.build import START, candles, walk
 
 TWO = MINUTE.with_steps(2)
-FRAME = walk(300)
+FRAME = walk(480)
 
 
 def see_saw(n):
@@ -82,11 +82,11 @@ def test_a_table_too_short_for_any_row_is_a_data_set_without_one(count):
 
 
 @settings(deadline=None, max_examples=30)
-@given(st.integers(0, 10**6), st.integers(65, 149), st.integers(1, 15))
+@given(st.integers(0, 10**6), st.integers(65, 299), st.integers(1, 15))
 def test_no_row_depends_on_a_bar_after_it_nor_its_target_on_one_after_its_own_time(
     seed, cut, steps
 ):
-    frame, horizon = walk(150, seed, rough=True), MINUTE.with_steps(steps)
+    frame, horizon = walk(300, seed, rough=True), MINUTE.with_steps(steps)
     part, whole = build(frame.iloc[:cut], horizon), build(frame, horizon)
     for name in ("X", "scale", "usable", "close"):
         assert np.array_equal(getattr(part, name), getattr(whole, name)[:cut], equal_nan=True)
@@ -95,7 +95,7 @@ def test_no_row_depends_on_a_bar_after_it_nor_its_target_on_one_after_its_own_ti
 
 
 def test_prices_a_thousand_times_higher_are_the_same_data_set():
-    frame = walk(150)
+    frame = walk(300)
     prices = frame[["open", "high", "low", "close"]] * 1000
     high, low = build(frame.assign(**prices), LONG), build(frame, LONG)
     for name in ("X", "scale", "y"):
@@ -112,15 +112,15 @@ def rows_of(data, fit_at, train=50, least=20, calibration=30):
 
 
 def test_a_fit_sees_a_train_slice_a_purge_and_a_calibration_slice_in_that_order():
-    data = build(walk(300), MINUTE.with_steps(3))
-    # The rows whose target was known at the close of bar 200 are 0 to 197.
-    rows = rows_of(data, data.as_of[200])
-    assert rows.calibrate == slice(168, 198)
-    assert rows.train == slice(115, 165)
+    data = build(FRAME, MINUTE.with_steps(3))
+    # The rows whose target was known at the close of bar 400 are 0 to 397.
+    rows = rows_of(data, data.as_of[400])
+    assert rows.calibrate == slice(368, 398)
+    assert rows.train == slice(315, 365)
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.integers(1, 24), st.integers(180, 299), st.integers(1, 60))
+@given(st.integers(1, 24), st.integers(360, 479), st.integers(1, 60))
 def test_no_train_target_reaches_into_the_calibration_slice_nor_any_beyond_the_fit(
     steps, row, second
 ):
@@ -138,16 +138,16 @@ def test_no_train_target_reaches_into_the_calibration_slice_nor_any_beyond_the_f
 
 def test_the_warm_up_is_never_trained_on():
     data = build(FRAME, MINUTE)
-    assert rows_of(data, data.as_of[150], train=10_000).train.start == WARM_UP
+    assert rows_of(data, data.as_of[330], train=10_000).train.start == WARM_UP
 
 
 def test_too_little_history_says_how_many_bars_are_missing():
     data = build(FRAME, MINUTE)
-    # train rows 61 to 80, purge 81, calibration rows 82 to 111, known at the close of bar 112
-    assert rows_of(data, data.as_of[112]).train == slice(61, 81)
+    # train rows 241 to 260, purge 261, calibration rows 262 to 291, known at the close of bar 292
+    assert rows_of(data, data.as_of[292]).train == slice(241, 261)
     with pytest.raises(NotEnoughCandles, match="The 1-minute model needs 5 more 1-minute bars"):
-        rows_of(data, data.as_of[107])
-    with pytest.raises(NotEnoughCandles, match="needs 112 more 1-minute bars"):
+        rows_of(data, data.as_of[287])
+    with pytest.raises(NotEnoughCandles, match="needs 292 more 1-minute bars"):
         rows_of(data, START - ONE_MINUTE)
 
 
@@ -171,7 +171,7 @@ def changed(data, name, row):
 @pytest.mark.parametrize("name", ["X", "y", "usable"])
 def test_a_fingerprint_changes_with_any_row_that_a_fit_sees_and_with_no_other(name):
     data = build(FRAME, MINUTE)
-    rows = rows_of(data, data.as_of[200])
+    rows = rows_of(data, data.as_of[380])
     expected = fingerprint(data, rows)
     seen = [rows.train.start, rows.train.stop - 1, rows.calibrate.start, rows.calibrate.stop - 1]
     unseen = [rows.train.start - 1, rows.train.stop, rows.calibrate.stop]

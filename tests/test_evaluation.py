@@ -249,14 +249,14 @@ def small_plans(monkeypatch):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_random_walk_is_not_beaten(seed):
-    made = tail(walked(walk(1300, seed), MINUTE), MINUTE)
+    made = tail(walked(walk(1480, seed), MINUTE), MINUTE)
     assert made.n > 200
     assert made.verdict != "beats naive"
 
 
 @pytest.mark.parametrize("seed", range(2))
 def test_a_planted_memory_is_found(seed):
-    made = tail(walked(walk(1300, seed, memory=0.5), MINUTE), MINUTE)
+    made = tail(walked(walk(1480, seed, memory=0.5), MINUTE), MINUTE)
     assert made.verdict == "beats naive"
     assert made.skill > 0.03
     assert made.direction_hit_rate > 0.55
@@ -269,20 +269,20 @@ def test_a_walk_begins_at_the_first_scheduled_fit_with_enough_history():
         asked.append(fit_at)
         return fit(data, fit_at, plan)
 
-    made = walked(walk(1300), MINUTE, fitted)
-    # 61 + 300 + 300 + 2 bars are needed, that is 11 h 4 min; fits are at 0, 4, 8, 12 ... hours
-    assert asked == [START + pd.Timedelta(hours=hour) for hour in (12, 16, 20)]
+    made = walked(walk(1480), MINUTE, fitted)
+    # 241 + 300 + 300 + 2 bars are needed, that is 14 h 4 min; fits are at 0, 4, 8, 12 ... hours
+    assert asked == [START + pd.Timedelta(hours=hour) for hour in (16, 20, 24)]
     assert made.index[0] == asked[0]
 
 
 def test_the_long_horizon_is_walked_on_bars_of_five_minutes():
     plan = dataclasses.replace(SMALL, train_bars=150, min_train_bars=110, calibration_bars=60)
     evaluation.PLANS["long"] = plan
-    made = walked(walk(5 * 400), LONG)
+    made = walked(walk(5 * 580), LONG)
     assert (np.diff(made.index) == pd.Timedelta(minutes=5)).all()
-    assert made.index[-1] == START + 2000 * ONE_MINUTE - LONG.span
+    assert made.index[-1] == START + 2900 * ONE_MINUTE - LONG.span
 
 
 def test_a_table_too_short_for_a_first_model_says_how_many_bars_it_needs():
-    with pytest.raises(NotEnoughCandles, match="needs more than 663 bars of 1 min; there are 663"):
-        walked(walk(663), MINUTE)
+    with pytest.raises(NotEnoughCandles, match="needs more than 843 bars of 1 min; there are 843"):
+        walked(walk(843), MINUTE)

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from marketpulse.features import FEATURES, WARM_UP, build
-from marketpulse.horizons import FIVE_MINUTES
-from tests.build import candles, walk
+from marketpulse.features import FEATURES, SPREAD_ONLY, WARM_UP, build
+from marketpulse.horizons import FIVE_MINUTES, ONE_MINUTE
+from tests.build import START, candles, walk
 
 # The same columns in plain Python: one function of the bars up to and including the row ----------
 
@@ -48,16 +48,54 @@ def volume_ema(bars, window):
     return weighted / mean(newest_first)
 
 
+def range_fraction(bars):
+    return (bars["high"].iloc[-1] - bars["low"].iloc[-1]) / bars["close"].iloc[-1]
+
+
+def mean_range(bars, window):
+    return mean([range_fraction(bars.iloc[: len(bars) - back]) for back in range(window)])
+
+
+def close_position(bars):
+    bar = bars.iloc[-1]
+    return (bar["close"] - bar["low"]) / (bar["high"] - bar["low"]) if bar.high > bar.low else 0.5
+
+
+def flat_share(bars, window):
+    return mean([a == b for a, b in pairwise(column(bars, "close")[-window - 1 :])])
+
+
+def signed_volume(bars, window):
+    moves = pairwise(column(bars, "close")[-window - 1 :])
+    volume = column(bars, "volume")[-window:]
+    signed = [v * ((b > a) - (b < a)) for v, (a, b) in zip(volume, moves, strict=True)]
+    return sum(signed) / sum(volume)
+
+
+def scaled(twin, *args):
+    """The twin in units of the volatility over 60 bars."""
+    return lambda bars: twin(bars, *args) / volatility(bars, 60)
+
+
 TWINS = {
-    "simple_return_1": lambda bars: bars["close"].iloc[-1] / bars["close"].iloc[-2] - 1,
-    "log_return_5": lambda bars: log_change(bars, 5),
-    "momentum_10": lambda bars: log_change(bars, 10),
-    "mean_distance_5": lambda bars: distance(bars, 5),
-    "mean_distance_15": lambda bars: distance(bars, 15),
-    "mean_distance_60": lambda bars: distance(bars, 60),
-    "volatility_15": lambda bars: volatility(bars, 15),
+    "time_of_day": lambda bars: (bars.index[-1] - bars.index[-1].normalize()) / ONE_MINUTE,
+    "volatility_5": scaled(volatility, 5),
+    "volatility_240": scaled(volatility, 240),
+    "mean_range_5": scaled(mean_range, 5),
+    "mean_range_20": scaled(mean_range, 20),
+    "return_1": scaled(lambda bars: bars["close"].iloc[-1] / bars["close"].iloc[-2] - 1),
+    "return_2": scaled(log_change, 2),
+    "return_5": scaled(log_change, 5),
+    "momentum_10": scaled(log_change, 10),
+    "mean_distance_5": scaled(distance, 5),
+    "mean_distance_15": scaled(distance, 15),
+    "mean_distance_60": scaled(distance, 60),
+    "volatility_15": scaled(volatility, 15),
     "volatility_60": lambda bars: volatility(bars, 60),
-    "range_fraction": lambda bars: (bars.high.iloc[-1] - bars.low.iloc[-1]) / bars.close.iloc[-1],
+    "range_fraction": scaled(range_fraction),
+    "close_position": close_position,
+    "flat_share_20": lambda bars: flat_share(bars, 20),
+    "signed_volume_20": lambda bars: signed_volume(bars, 20),
     "volume_mean_ratio_20": lambda bars: (
         bars["volume"].iloc[-1] / mean(column(bars, "volume")[-20:])
     ),
@@ -66,25 +104,60 @@ TWINS = {
     ),
     "volume_ema_ratio_20": lambda bars: volume_ema(bars, 20),
 }
+OF_VOLUME = [
+    "signed_volume_20",
+    "volume_mean_ratio_20",
+    "volume_std_ratio_20",
+    "volume_ema_ratio_20",
+]
 
 
+@pytest.mark.parametrize("rough", [False, True])
 @pytest.mark.parametrize("name", FEATURES)
-def test_a_feature_is_what_a_slow_loop_over_the_bars_says(name):
-    frame = walk(70, seed=3)
+def test_a_feature_is_what_a_slow_loop_over_the_bars_says(name, rough):
+    frame = walk(WARM_UP + 29, seed=1, rough=rough)
     made = FEATURES[name](frame)
     rows = range(WARM_UP - 1, len(frame))
     expected = [TWINS[name](frame.iloc[: row + 1]) for row in rows]
-    np.testing.assert_allclose(made[rows], expected, rtol=1e-9, atol=1e-15)
+    np.testing.assert_allclose(made[rows], expected, rtol=1e-9, atol=1e-11)
 
 
-def test_a_rise_of_one_in_a_hundred_is_a_return_of_one_in_a_hundred():
-    frame = candles([100.0] * 10 + [101.0])
-    last = build(frame).iloc[-1]
-    assert last["simple_return_1"] == pytest.approx(0.01)
-    assert last["log_return_5"] == pytest.approx(math.log(1.01))
-    assert last["momentum_10"] == pytest.approx(math.log(1.01))
-    assert last["mean_distance_5"] == pytest.approx(math.log(101 / 100.2))
-    assert last["range_fraction"] == pytest.approx(1 / 101)
+def test_the_rough_walk_above_has_bars_that_stand_still_and_bars_without_a_range():
+    frame = walk(WARM_UP + 29, seed=1, rough=True).tail(30)
+    assert (frame["close"].diff() == 0).any()
+    assert (frame["high"] == frame["low"]).any()
+
+
+def test_a_rise_of_one_in_a_hundred_is_a_return_of_one_in_a_hundred_over_the_volatility():
+    last = build(candles([100.0] * 300 + [101.0])).iloc[-1]
+    # one of the last n returns is r, the others are 0: their deviation is r * sqrt(n - 1) / n
+    rise = math.log(1.01)
+    volatility_60 = rise * math.sqrt(59) / 60
+    assert last.to_dict() == pytest.approx(
+        {
+            "time_of_day": 300,
+            "volatility_5": 24 / math.sqrt(59),
+            "volatility_240": math.sqrt(239 / 59) / 4,
+            "mean_range_5": 1 / 101 / 5 / volatility_60,
+            "mean_range_20": 1 / 101 / 20 / volatility_60,
+            "return_1": 0.01 / volatility_60,
+            "return_2": 60 / math.sqrt(59),
+            "return_5": 60 / math.sqrt(59),
+            "momentum_10": 60 / math.sqrt(59),
+            "mean_distance_5": math.log(101 / 100.2) / volatility_60,
+            "mean_distance_15": math.log(101 / (1501 / 15)) / volatility_60,
+            "mean_distance_60": math.log(101 / (6001 / 60)) / volatility_60,
+            "volatility_15": 4 * math.sqrt(14 / 59),
+            "volatility_60": volatility_60,
+            "range_fraction": 1 / 101 / volatility_60,
+            "close_position": 1,
+            "flat_share_20": 19 / 20,
+            "signed_volume_20": 1 / 20,
+            "volume_mean_ratio_20": 1,
+            "volume_std_ratio_20": 0,
+            "volume_ema_ratio_20": 1,
+        }
+    )
 
 
 def test_a_burst_of_volume_stands_out_from_its_mean():
@@ -96,23 +169,56 @@ def test_a_burst_of_volume_stands_out_from_its_mean():
     assert last["volume_ema_ratio_20"] == pytest.approx((1 + 20 * share) / 2)
 
 
-def test_a_market_without_volume_has_no_volume_ratios():
-    last = build(candles([100.0] * 80, volume=0.0)).iloc[-1]
-    missing = ["volume_mean_ratio_20", "volume_std_ratio_20", "volume_ema_ratio_20"]
-    assert last.index[last.isna()].tolist() == missing
+def test_volume_counts_for_the_side_that_its_bar_went_to():
+    closes = [100.0] * 18 + [101.0, 100.0, 100.0]
+    last = build(candles(closes, volume=[1.0] * 18 + [2.0, 5.0, 6.0])).iloc[-1]
+    # 17 flat bars of 1, a rise on 2, a fall on 5, a flat bar of 6
+    assert last["signed_volume_20"] == pytest.approx((2 - 5) / 30)
+    assert last["flat_share_20"] == pytest.approx(18 / 20)
 
 
-def test_a_market_that_stands_still_has_no_returns_and_no_volatility():
-    last = build(candles([100.0] * 80)).iloc[-1]
-    assert last.drop(["volume_mean_ratio_20", "volume_ema_ratio_20"]).tolist() == [0.0] * 10
+def test_a_close_stands_between_the_low_and_the_high_of_its_bar():
+    frame = candles([100.0, 103.0, 99.0, 99.0, 100.0]).assign(low=[99.0, 100.0, 99.0, 99.0, 98.0])
+    frame["high"] = [103.0, 103.0, 103.0, 99.0, 102.0]
+    assert build(frame)["close_position"].tolist() == [0.25, 1, 0, 0.5, 0.5]
+
+
+def test_the_time_of_day_begins_anew_at_midnight():
+    frame = candles([100.0] * 4, start=START - 2 * ONE_MINUTE)
+    assert build(frame)["time_of_day"].tolist() == [1438, 1439, 0, 1]
+
+
+def test_a_market_without_volume_has_no_features_of_volume():
+    last = build(walk(WARM_UP).assign(volume=0.0)).iloc[-1]
+    assert last.index[last.isna()].tolist() == OF_VOLUME
+
+
+def test_a_market_that_stands_still_has_no_volatility_to_measure_anything_in():
+    last = build(candles([100.0] * 300)).iloc[-1]
+    assert last.dropna().to_dict() == pytest.approx(
+        {
+            "time_of_day": 299,
+            "volatility_60": 0,
+            "close_position": 0.5,
+            "flat_share_20": 1,
+            "signed_volume_20": 0,
+            "volume_mean_ratio_20": 1,
+            "volume_std_ratio_20": 0,
+            "volume_ema_ratio_20": 1,
+        }
+    )
 
 
 def test_unknown_volume_leaves_the_features_of_price_alone():
-    frame = walk(100)
-    unknown = frame.assign(volume=frame["volume"].where(np.arange(100) != 90))
-    prices = [name for name in FEATURES if not name.startswith("volume_")]
+    frame = walk(300)
+    unknown = frame.assign(volume=frame["volume"].where(np.arange(300) != 285))
+    prices = [name for name in FEATURES if name not in OF_VOLUME]
     pd.testing.assert_frame_equal(build(unknown)[prices], build(frame)[prices], check_exact=True)
-    assert build(unknown).drop(columns=prices).iloc[90:].isna().all(axis=None)
+    assert build(unknown)[OF_VOLUME].iloc[285:].isna().all(axis=None)
+
+
+def test_what_only_the_spread_learns_from_are_features():
+    assert FEATURES.keys() > SPREAD_ONLY
 
 
 # No feature looks ahead --------------------------------------------------------------------------
@@ -136,11 +242,15 @@ def looking_ahead(features, frame, cuts):
     return guilty
 
 
-frames = st.builds(walk, st.integers(65, 130), st.integers(0, 10**6), rough=st.booleans())
+frames = st.builds(
+    walk, st.integers(WARM_UP + 10, WARM_UP + 80), st.integers(0, 10**6), rough=st.booleans()
+)
+# Some while windows fill, some behind which every feature has rows.
+places = st.tuples(*[st.integers(1, WARM_UP)] * 2, *[st.integers(WARM_UP + 1, WARM_UP + 79)] * 2)
 
 
-@settings(deadline=None, max_examples=60)
-@given(frames, st.lists(st.integers(1, 129), min_size=5, max_size=5))
+@settings(deadline=None, max_examples=40)
+@given(frames, places)
 def test_no_feature_depends_on_a_later_bar(frame, cuts):
     assert not looking_ahead(FEATURES, frame, [min(cut, len(frame) - 1) for cut in cuts])
 
@@ -161,6 +271,14 @@ LEAKS = {
     "a gap filled in between": lambda f: f["volume"].where(f["volume"] > 1.0).interpolate(),
     "a smoother that runs both ways": lambda f: f["close"][::-1].ewm(span=5).mean()[::-1],
     "a window that ends at the last row": lambda f: f["close"] - f["close"].iloc[-1],
+    "units of the volatility over all rows": lambda f: f["close"].diff() / f["close"].diff().std(),
+    "units of the volatility to come": lambda f: (
+        f["close"].diff() / f["close"].diff().rolling(5).std().shift(-5)
+    ),
+    "the place of the close in the next bar's range": lambda f: (
+        (f["close"] - f["low"].shift(-1)) / (f["high"] - f["low"]).shift(-1)
+    ),
+    "the bars that are left": lambda f: np.arange(len(f))[::-1],
 }
 
 
@@ -169,22 +287,53 @@ def test_the_check_for_looking_ahead_catches_every_leak_and_nothing_else():
     assert looking_ahead(suspects, walk(100), [17, 33, 48, 66, 81]) == set(LEAKS)
 
 
-@pytest.mark.parametrize("bars", [0, 1, 3, 59])
+@pytest.mark.parametrize("bars", [0, 1, 3, 59, WARM_UP - 1])
 def test_too_little_history_for_a_window_is_no_feature_and_no_error(bars):
-    made = build(walk(60).iloc[:bars])
+    made = build(walk(WARM_UP).iloc[:bars])
     assert len(made) == bars
-    assert made[["mean_distance_60", "volatility_60"]].isna().all(axis=None)
+    assert made["volatility_240"].isna().all()
+    assert made[["mean_distance_60", "volatility_60"]].iloc[:60].isna().all(axis=None)
+
+
+# Bars from which a feature is known, where they are not the 61 that volatility needs.
+FEWEST = {
+    "time_of_day": 1,
+    "close_position": 1,
+    "volatility_240": WARM_UP,
+    "flat_share_20": 21,
+    "signed_volume_20": 21,
+    "volume_mean_ratio_20": 20,
+    "volume_std_ratio_20": 20,
+    "volume_ema_ratio_20": 20,
+}
+
+
+@pytest.mark.parametrize("name", FEATURES)
+def test_a_feature_begins_with_the_bar_that_fills_its_window(name):
+    unknown = np.isnan(FEATURES[name](walk(WARM_UP + 10)))
+    assert np.flatnonzero(unknown).tolist() == list(range(FEWEST.get(name, 61) - 1))
 
 
 # No feature depends on the unit or on how much history there is ---------------------------------
 
 
+# Powers of two scale without rounding, so that no difference of prices is lost but in logarithms.
+units = st.sampled_from([2.0**10, 2.0**-20])
+
+
 @settings(deadline=None, max_examples=20)
-@given(frames, st.sampled_from([1e3, 1e-6]), st.sampled_from([1e3, 1e-6]))
+@given(frames, units, units)
 def test_other_units_of_price_and_volume_change_no_feature(frame, price, volume):
     prices = frame[["open", "high", "low", "close"]] * price
     scaled = frame.assign(**prices, volume=frame["volume"] * volume)
-    np.testing.assert_allclose(build(scaled), build(frame), rtol=1e-9, atol=1e-13)
+    np.testing.assert_allclose(build(scaled), build(frame), rtol=1e-9, atol=1e-10)
+
+
+def test_only_the_time_of_day_depends_on_the_clock():
+    early, late = build(walk(WARM_UP)), build(walk(WARM_UP, start=START + 100 * ONE_MINUTE))
+    others = [name for name in FEATURES if name != "time_of_day"]
+    assert same(early[others], late[others])
+    assert (late["time_of_day"].to_numpy() - early["time_of_day"].to_numpy() == 100).all()
 
 
 @settings(deadline=None, max_examples=20)
@@ -201,6 +350,6 @@ def test_the_warm_up_is_as_long_as_it_must_be_and_no_longer():
 
 
 def test_features_stand_at_the_bars_that_they_are_of():
-    frame = walk(70)
+    frame = walk(WARM_UP)
     assert build(frame).index.equals(frame.index)
     assert build(frame).columns.tolist() == list(TWINS)

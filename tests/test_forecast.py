@@ -73,22 +73,22 @@ def walked(data, start, plan=PLAN):
 
 
 def test_each_forecast_is_made_by_the_model_that_was_in_use_at_its_time():
-    data = build(walk(700), MINUTE)
-    made, asked = walked(data, START + 3 * HOUR)
-    assert asked == [START, START + 4 * HOUR, START + 8 * HOUR]
+    data = build(walk(800), MINUTE)
+    made, asked = walked(data, START + 7 * HOUR)
+    assert asked == [START + 4 * HOUR, START + 8 * HOUR, START + 12 * HOUR]
     assert (made["fit_at"] == made.index.floor("4h")).all()
 
 
 def test_a_model_is_in_use_from_its_fit_time_until_just_before_the_next():
-    made, _ = walked(build(walk(700), MINUTE), START + 3 * HOUR)
-    second = made.index[made["fit_at"] == START + 4 * HOUR]
-    assert (second[0], second[-1]) == (START + 4 * HOUR, START + 8 * HOUR - ONE_MINUTE)
+    made, _ = walked(build(walk(800), MINUTE), START + 7 * HOUR)
+    second = made.index[made["fit_at"] == START + 8 * HOUR]
+    assert (second[0], second[-1]) == (START + 8 * HOUR, START + 12 * HOUR - ONE_MINUTE)
 
 
 def test_every_bar_from_the_start_on_is_forecast_once():
-    data = build(walk(700), MINUTE)
-    made, _ = walked(data, START + 3 * HOUR)
-    assert made.index.equals(data.as_of[data.position(START + 3 * HOUR) :])
+    data = build(walk(800), MINUTE)
+    made, _ = walked(data, START + 7 * HOUR)
+    assert made.index.equals(data.as_of[data.position(START + 7 * HOUR) :])
 
 
 def test_a_walk_that_begins_after_the_last_bar_forecasts_nothing():

@@ -16,6 +16,7 @@ ORDER = [
     "costs",
     "features",
     "dataset",
+    "bands",
     "model",
     "forecast",
     "evaluation",

@@ -15,11 +15,11 @@ SMALL = {
     "minute": Plan(train_bars=300, min_train_bars=200, calibration_bars=100),
     "long": Plan(train_bars=120, min_train_bars=80, calibration_bars=60),
 }
-CANDLES = walk(4_000, seed=3)
+CANDLES = walk(6_000, seed=3)
 RECORDING = Recording("walk.csv", "bitstamp", "BTC/USD", CANDLES, CandleReport(), "0" * 64)
 KEY = MarketKey("walk.csv", "BTC/USD")
 # Two hours after a scheduled fit.
-NOW = START + pd.Timedelta(hours=50)
+NOW = START + pd.Timedelta(hours=82)
 
 
 def fitted(_, data, fit_at, plan):
@@ -155,7 +155,7 @@ def test_candles_of_another_venue_replace_the_old_ones_whole():
     market.step(later)
     assert market.snapshot.venue == "kraken"
     assert len(market.snapshot.candles) == 1000
-    assert len(settled(market, later).candles) == 3_002
+    assert len(settled(market, later).candles) == 4_922
 
 
 def test_too_little_history_is_said_in_one_sentence():

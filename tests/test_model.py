@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from marketpulse.bands import BANDS, bands
 from marketpulse.dataset import build
 from marketpulse.errors import NotEnoughCandles
+from marketpulse.features import FEATURES, SPREAD_ONLY, WARM_UP
 from marketpulse.forecast import walk_forward
 from marketpulse.horizons import LONG, MINUTE, ONE_MINUTE
 from marketpulse.model import (
-    BANDS,
     TRUST_GRID,
     Plan,
     block_length,
@@ -108,28 +109,55 @@ def test_a_block_is_an_hour_or_five_horizons_whichever_is_longer(horizon, rows):
 # Predictions by hand -----------------------------------------------------------------------------
 
 
+# Rows 89 to 108 are the calibration slice of a fit at row 109; the first usable row is 60.
+FIT_ROW = 109
+UP_AND_DOWN = [100.0 + row % 2 for row in range(120)]
+
+
+def saying(centre, *, fit_row=FIT_ROW, **others):
+    return model_saying(centre, fit_at=START + (fit_row + 1) * ONE_MINUTE, **others)
+
+
+@pytest.fixture
+def width_of_one(monkeypatch):
+    monkeypatch.setattr("marketpulse.bands.STEP", 0.0)
+
+
 def test_a_forecast_is_the_centre_in_units_of_volatility_and_its_trusted_share():
-    data = build(candles([100.0 + row % 2 for row in range(120)]), MINUTE)
-    row = predict(model_saying(0.5, trust=0.4), data, 119, 120).iloc[0]
+    data = build(candles(UP_AND_DOWN), MINUTE)
+    row = predict(saying(0.5, trust=0.4), data, 119, 120).iloc[0]
     assert row["raw"] == pytest.approx(0.5 * math.log(1.01))
     assert row["trusted"] == pytest.approx(0.2 * math.log(1.01))
     assert (row["close"], row["trust"]) == (101, 0.4)
     assert (row["usual_low"], row["usual_high"]) == (-0.001, 0.001)
 
 
-def test_the_bands_are_where_past_outcomes_fell_around_the_centre():
-    data = build(candles([100.0 + row % 2 for row in range(120)]), MINUTE)
-    row = predict(model_saying(0.0), data, 119, 120).iloc[0]
+@pytest.mark.usefixtures("width_of_one")
+@pytest.mark.parametrize("centre", [0.0, 0.5])
+def test_the_bands_are_where_past_outcomes_fell_around_the_centre(centre):
+    data = build(candles(UP_AND_DOWN), MINUTE)
+    row = predict(saying(centre), data, 119, 120).iloc[0]
     one = math.log(1.01)
     assert row[list(BANDS)].tolist() == pytest.approx([-one, -one, one, one])
-    shifted = predict(model_saying(0.5), data, 119, 120).iloc[0]
-    assert shifted[list(BANDS)].tolist() == pytest.approx([-one, -one, one, one])
+
+
+def test_the_bands_begin_at_the_calibration_slice_whatever_rows_are_asked_for():
+    data = build(walk(120), MINUTE)
+    model = saying(0.5, trust=0.4, spread=2.0)
+    errors = (data.y[89:] - 0.2) / 2.0
+    ends = bands(errors, fitted=20, window=20, fewest=5, steps=1)
+    for start in (109, 119):
+        made = predict(model, data, start, 120)
+        assert len(made) == 120 - start
+        for name, end in ends.items():
+            by_hand = (0.2 + 2.0 * end[start - 89 :]) * data.scale[start:]
+            assert made[name].tolist() == by_hand.tolist()
 
 
 def test_a_spread_that_is_too_large_in_past_and_present_alike_leaves_the_band_as_it_was():
-    data = build(candles([100.0 + row % 2 for row in range(120)]), MINUTE)
+    data = build(walk(120), MINUTE)
     narrow, wide = (
-        predict(model_saying(0.0, spread=spread), data, 119, 120)["high_90"].iloc[0]
+        predict(saying(0.0, spread=spread), data, 119, 120)["high_90"].iloc[0]
         for spread in (1.0, 3.0)
     )
     assert narrow == pytest.approx(wide)
@@ -138,54 +166,57 @@ def test_a_spread_that_is_too_large_in_past_and_present_alike_leaves_the_band_as
 @pytest.mark.parametrize("steps", [1, 4])
 def test_a_shock_widens_the_bands_when_it_has_come_due_and_no_earlier(steps):
     horizon = MINUTE.with_steps(steps)
-    closes = [100.0 + row % 2 for row in range(120)]
-    calm = build(candles(closes), horizon)
+    calm = build(candles(UP_AND_DOWN), horizon)
     target = calm.y.copy()
     target[100] = 50.0
     shocked = dataclasses.replace(calm, y=target)
-    model = model_saying(0.0, horizon=horizon)
+    model = saying(0.0, horizon=horizon, fit_row=95)
     before, after = (predict(model, one, 95, 120)["high_90"] for one in (calm, shocked))
     moved = np.flatnonzero((before != after).to_numpy()) + 95
     assert moved[0] == 100 + steps
-    assert moved[-1] <= 119
+    assert after.iloc[100 + steps - 95] > before.iloc[100 + steps - 95]
 
 
+@pytest.mark.usefixtures("width_of_one")
 def test_the_bands_are_the_quantiles_of_past_errors_that_cover_the_next_one():
     # Vovk, Gammerman & Shafer 2005: of 20 errors the 95 % quantile is taken at 0.95 * 21 / 20.
-    data = build(candles([100.0 + row % 2 for row in range(120)]), MINUTE)
+    data = build(candles(UP_AND_DOWN), MINUTE)
     counted = dataclasses.replace(data, y=np.arange(-99.0, 21.0), scale=np.ones(120))
-    row = predict(model_saying(0.0), counted, 119, 120).iloc[0]
+    row = predict(saying(0.0), counted, 119, 120).iloc[0]
     # the 20 errors settled by row 119 are those of rows 99 to 118: 0, 1, ... 19
     share = {"low_90": 0.0025, "low_50": 0.2125, "high_50": 0.7875, "high_90": 0.9975}
     assert row[list(BANDS)].to_dict() == pytest.approx({k: 19 * v for k, v in share.items()})
 
 
-def test_what_came_of_an_unusable_row_does_not_count():
+@pytest.mark.parametrize("row", [100, 110])
+def test_what_came_of_an_unusable_row_does_not_count(row):
     data = build(walk(120), MINUTE)
-    left_out = np.arange(120) != 110
+    left_out = np.arange(120) != row
     target = data.y.copy()
-    target[110] = 50.0
+    target[row] = 50.0
     calm, shocked = (
         predict(
-            model_saying(0.0),
+            saying(0.0),
             dataclasses.replace(data, y=y, usable=left_out & data.usable),
             111,
             120,
         )
         for y in (data.y, target)
     )
+    assert len(calm) == 9
     pd.testing.assert_frame_equal(calm, shocked, check_exact=True)
 
 
 def test_an_unusable_row_has_no_forecast():
     frame = walk(120).assign(filled=np.arange(120) == 110)
-    made = predict(model_saying(0.0), build(frame, MINUTE), 108, 113)
+    made = predict(saying(0.0, fit_row=108), build(frame, MINUTE), 108, 113)
     assert made.index.tolist() == [START + (row + 1) * ONE_MINUTE for row in (108, 109, 111, 112)]
 
 
-def test_without_a_quarter_of_the_window_settled_there_are_no_bands_and_no_forecast():
+@pytest.mark.parametrize("fit_row", [60, 63])
+def test_without_a_quarter_of_the_window_settled_there_are_no_bands_and_no_forecast(fit_row):
     # row 60 is the first that is usable; a window of 20 needs 5 errors, known at row 65
-    made = predict(model_saying(0.0), build(walk(70), MINUTE), 60, 70)
+    made = predict(saying(0.0, fit_row=fit_row), build(walk(70), MINUTE), fit_row, 70)
     assert made.index[0] == START + 66 * ONE_MINUTE
 
 
@@ -249,18 +280,31 @@ def test_one_bar_before_the_fit_makes_another_model(model):
 def test_forecasts_of_a_block_are_those_made_bar_by_bar_bit_for_bit(data, model):
     frame = walk(1500, memory=0.5)
     block = predict(model, data, 1200, 1260)
+    # the first row of the calibration slice is 899; its longest window must be full
+    needed = rows_seen(data, FIT_AT, PLAN).calibrate.start - WARM_UP
+    assert needed == 899 - 241
     for row in range(1200, 1260, 7):
-        online = build(frame.iloc[row - 400 : row + 1], MINUTE)
+        online = build(frame.iloc[needed : row + 1], MINUTE)
         alone = predict(model, online, len(online) - 1, len(online))
         pd.testing.assert_frame_equal(
             alone, block.loc[[data.as_of[row]]], check_exact=True, check_freq=False
         )
 
 
+def test_what_only_says_how_far_the_price_may_go_moves_the_bands_and_not_the_centre(data, model):
+    other = data.X.copy()
+    columns = [n for n, name in enumerate(FEATURES) if name in SPREAD_ONLY]
+    other[:, columns] = other[::-1, columns]
+    here = predict(model, data, 1200, 1260)
+    there = predict(model, dataclasses.replace(data, X=other), 1200, 1260)
+    assert here["trusted"].tolist() == there["trusted"].tolist()
+    assert here["high_90"].tolist() != there["high_90"].tolist()
+
+
 def test_the_bands_are_in_order(data, model):
-    bands = predict(model, data, 1200, 1500)[list(BANDS)].to_numpy()
-    assert (np.diff(bands, axis=1) >= 0).all()
-    assert np.isfinite(bands).all()
+    ends = predict(model, data, 1200, 1500)[list(BANDS)].to_numpy()
+    assert (np.diff(ends, axis=1) >= 0).all()
+    assert np.isfinite(ends).all()
 
 
 def test_three_years_later_the_same_candles_make_the_same_forecasts(data, model):

@@ -14,8 +14,8 @@ from marketpulse.model_store import ModelStore, load, save, signing_key
 from tests.build import START, walk
 
 PLAN = Plan(train_bars=300, min_train_bars=200, calibration_bars=100)
-DATA = dataset.build(walk(700, seed=1), MINUTE)
-FIT_AT = START + pd.Timedelta(hours=8)
+DATA = dataset.build(walk(1000, seed=1), MINUTE)
+FIT_AT = START + pd.Timedelta(hours=15)
 KEY = b"a key"
 FACTS = {"layout": 1}
 
@@ -33,7 +33,8 @@ def path(tmp_path, fitted):
 
 
 def digest(fitted):
-    return hashlib.sha256(fitted.centre.predict(DATA.X[61:]).tobytes()).hexdigest()
+    said = fitted.centre.predict(DATA.X[241:, model.CENTRE_COLUMNS])
+    return hashlib.sha256(said.tobytes()).hexdigest()
 
 
 def test_a_loaded_model_says_exactly_what_the_saved_one_said(path, fitted):
@@ -95,7 +96,7 @@ def test_a_second_start_loads_what_the_first_one_fitted(tmp_path, monkeypatch):
 def test_a_model_of_other_candles_is_not_believed(tmp_path):
     store = ModelStore(tmp_path, KEY)
     store.fitted("v_BTC/USD", DATA, FIT_AT, PLAN)
-    other = dataset.build(walk(700, seed=2), MINUTE)
+    other = dataset.build(walk(1000, seed=2), MINUTE)
     expected = digest(model.fit(other, FIT_AT, PLAN))
     assert digest(store.fitted("v_BTC/USD", other, FIT_AT, PLAN)) == expected
 
@@ -103,10 +104,10 @@ def test_a_model_of_other_candles_is_not_believed(tmp_path):
 def test_only_the_newest_files_are_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(model_store, "MAX_FILES", 2)
     store = ModelStore(tmp_path, KEY)
-    for hours in (8, 9, 10):
+    for hours in (13, 14, 15):
         store.fitted("v_BTC/USD", DATA, START + pd.Timedelta(hours=hours), PLAN)
     times = sorted(file.stem.rpartition("_")[2] for file in tmp_path.iterdir())
-    assert times == ["20260105T0900Z", "20260105T1000Z"]
+    assert times == ["20260105T1400Z", "20260105T1500Z"]
 
 
 def test_a_folder_that_cannot_be_written_costs_only_the_file(tmp_path, fitted):
