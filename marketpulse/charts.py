@@ -1,6 +1,7 @@
 """Data in, Plotly figure out. Nothing here changes what it is given."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,9 +12,12 @@ from marketpulse.ledger import Fill, Side
 from marketpulse.snapshot import Outlook
 from marketpulse.words import price_text
 
+Trace = dict[str, Any]
+
 # Blue and orange: told apart by every kind of colour vision, on light and on dark.
 UP, DOWN = "#2f7de1", "#e0791b"
 FAN = "122, 111, 240"
+NEAR = "#1f9e89"
 NEUTRAL = "#8492a6"
 CANDLES_SHOWN = 120
 FAN_POINTS = 12
@@ -35,22 +39,24 @@ def price_chart(
     fills : sequence of Fill
     """
     shown = candles.tail(CANDLES_SHOWN)
-    figure = go.Figure(_candlesticks(shown))
-    if long is not None:
-        _add_fan(figure, long)
-    if minute is not None:
-        _add_whisker(figure, minute)
-    _add_fills(figure, [fill for fill in fills if len(shown) and fill.time >= shown.index[0]])
-    figure.update_layout(
-        height=560,
-        margin={"l": 0, "r": 0, "t": 28, "b": 0},
-        xaxis={"rangeslider": {"visible": False}, "title": None},
-        yaxis={"side": "right", "title": None, "tickformat": _tick_format(candles)},
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-        hovermode="x",
-        uirevision="price",
-    )
-    return figure
+    in_view = [fill for fill in fills if len(shown) and fill.time >= shown.index[0]]
+    layout = {
+        "height": 560,
+        "margin": {"l": 0, "r": 0, "t": 28, "b": 0},
+        "xaxis": {"rangeslider": {"visible": False}, "title": None},
+        "yaxis": {"side": "right", "title": None, "tickformat": _tick_format(candles)},
+        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        "hovermode": "x",
+        "uirevision": "price",
+    }
+    traces = [
+        _candlesticks(shown),
+        *(_fan(long) if long is not None else ()),
+        *(_whisker(minute) if minute is not None else ()),
+        *_marks(in_view),
+    ]
+    # In one go: Plotly checks the whole figure again with every trace that is added to it.
+    return go.Figure({"data": traces, "layout": layout})
 
 
 def _naive_utc(times: pd.DatetimeIndex) -> pd.DatetimeIndex:
@@ -64,18 +70,16 @@ def _tick_format(candles: pd.DataFrame) -> str:
     return f",.{len(text.partition('.')[2])}f"
 
 
-def _candlesticks(candles: pd.DataFrame) -> go.Candlestick:
-    return go.Candlestick(
-        x=_naive_utc(pd.DatetimeIndex(candles.index)),
-        open=candles["open"],
-        high=candles["high"],
-        low=candles["low"],
-        close=candles["close"],
-        increasing={"line": {"color": UP, "width": 1}, "fillcolor": UP},
-        decreasing={"line": {"color": DOWN, "width": 1}, "fillcolor": DOWN},
-        name="Price",
-        showlegend=False,
-    )
+def _candlesticks(candles: pd.DataFrame) -> Trace:
+    return {
+        "type": "candlestick",
+        "x": _naive_utc(pd.DatetimeIndex(candles.index)),
+        **{name: candles[name] for name in ("open", "high", "low", "close")},
+        "increasing": {"line": {"color": UP, "width": 1}, "fillcolor": UP},
+        "decreasing": {"line": {"color": DOWN, "width": 1}, "fillcolor": DOWN},
+        "name": "Price",
+        "showlegend": False,
+    }
 
 
 def _fan_times(forecast: Forecast) -> tuple[list[pd.Timestamp], np.ndarray]:
@@ -85,78 +89,73 @@ def _fan_times(forecast: Forecast) -> tuple[list[pd.Timestamp], np.ndarray]:
     return [start + forecast.horizon.span * float(part) for part in share], np.sqrt(share)
 
 
-def _add_fan(figure: go.Figure, forecast: Forecast) -> None:
+def _fan(forecast: Forecast) -> list[Trace]:
     """The long forecast: two bands opening with time, the trusted centre and the trees' own."""
     times, opened = _fan_times(forecast)
-    last = forecast.last_price
-    label = f"In {forecast.horizon.minutes} min"
+    last, label = forecast.last_price, f"In {forecast.horizon.minutes} min"
+    traces: list[Trace] = []
     for low, high, shade, odds in (
         (forecast.low_90, forecast.high_90, 0.16, "9 in 10"),
         (forecast.low_50, forecast.high_50, 0.28, "1 in 2"),
     ):
         upper, lower = last + (high - last) * opened, last + (low - last) * opened
-        figure.add_scatter(
-            x=[*times, *times[::-1]],
-            y=[*upper, *lower[::-1]],
-            fill="toself",
-            fillcolor=f"rgba({FAN}, {shade})",
-            line={"width": 0},
-            hoverinfo="skip",
-            name=f"{label}, {odds}",
-        )
-    ends = [times[0], times[-1]]
-    figure.add_scatter(
-        x=ends,
-        y=[last, forecast.price],
-        mode="lines",
-        line={"color": f"rgb({FAN})", "width": 2},
-        name=f"{label}: {price_text(forecast.price)}",
-    )
-    figure.add_scatter(
-        x=ends,
-        y=[last, forecast.raw_price],
-        mode="lines",
-        line={"color": f"rgb({FAN})", "width": 1.5, "dash": "dot"},
-        name="What the trees say",
-    )
+        band = {"fill": "toself", "fillcolor": f"rgba({FAN}, {shade})", "line": {"width": 0}}
+        name = {"hoverinfo": "skip", "name": f"{label}, {odds}"}
+        ends = {"x": [*times, *times[::-1]], "y": [*upper, *lower[::-1]]}
+        traces.append({"type": "scatter", **ends, **band, **name})
+    for price, name_of, style in (
+        (forecast.price, f"{label}: {price_text(forecast.price)}", {"width": 2}),
+        (forecast.raw_price, "What the trees say", {"width": 1.5, "dash": "dot"}),
+    ):
+        line = {"mode": "lines", "line": {"color": f"rgb({FAN})", **style}, "name": name_of}
+        traces.append({"type": "scatter", "x": [times[0], times[-1]], "y": [last, price], **line})
+    return traces
 
 
-def _add_whisker(figure: go.Figure, forecast: Forecast) -> None:
+def _whisker(forecast: Forecast) -> list[Trace]:
     """The minute forecast: its centre and its 90 % band at the target time."""
-    figure.add_scatter(
-        x=[forecast.target_time.tz_localize(None)],
-        y=[forecast.price],
-        error_y={
-            "type": "data",
-            "symmetric": False,
-            "array": [forecast.high_90 - forecast.price],
-            "arrayminus": [forecast.price - forecast.low_90],
-            "color": "#1f9e89",
-            "thickness": 2,
-            "width": 4,
-        },
-        mode="markers",
-        marker={"color": "#1f9e89", "size": 7},
-        name=f"In {forecast.horizon.minutes} min: {price_text(forecast.price)}",
-    )
+    band = {
+        "type": "data",
+        "symmetric": False,
+        "array": [forecast.high_90 - forecast.price],
+        "arrayminus": [forecast.price - forecast.low_90],
+        "color": NEAR,
+        "thickness": 2,
+        "width": 4,
+    }
+    return [
+        {
+            "type": "scatter",
+            "x": [forecast.target_time.tz_localize(None)],
+            "y": [forecast.price],
+            "error_y": band,
+            "mode": "markers",
+            "marker": {"color": NEAR, "size": 7},
+            "name": f"In {forecast.horizon.minutes} min: {price_text(forecast.price)}",
+        }
+    ]
 
 
-def _add_fills(figure: go.Figure, fills: Sequence[Fill]) -> None:
-    for side, symbol, colour in ((Side.BUY, "triangle-up", UP), (Side.SELL, "triangle-down", DOWN)):
-        part = [fill for fill in fills if fill.side == side]
-        if part:
-            figure.add_scatter(
-                x=[fill.time.tz_convert("UTC").tz_localize(None) for fill in part],
-                y=[float(fill.price) for fill in part],
-                mode="markers",
-                marker={
-                    "symbol": symbol,
-                    "size": 13,
-                    "color": colour,
-                    "line": {"width": 1.5, "color": "white"},
-                },
-                name=f"Your {side}s",
-            )
+def _marks(fills: Sequence[Fill]) -> list[Trace]:
+    """The visitor's own fills, one trace for each side that there is."""
+    looks = ((Side.BUY, "triangle-up", UP), (Side.SELL, "triangle-down", DOWN))
+    return [
+        {
+            "type": "scatter",
+            "x": [fill.time.tz_convert("UTC").tz_localize(None) for fill in part],
+            "y": [float(fill.price) for fill in part],
+            "mode": "markers",
+            "marker": {
+                "symbol": symbol,
+                "size": 13,
+                "color": colour,
+                "line": {"width": 1.5, "color": "white"},
+            },
+            "name": f"Your {side}s",
+        }
+        for side, symbol, colour in looks
+        if (part := [fill for fill in fills if fill.side == side])
+    ]
 
 
 def equity_chart(curve: pd.DataFrame, *, height: int = 220) -> go.Figure:
