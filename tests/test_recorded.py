@@ -219,8 +219,8 @@ def test_a_replay_begins_in_the_middle_runs_at_its_speed_and_stops_at_the_end() 
     assert replay.start == utc("2026-03-01 00:05")
     assert replay.now(started - pd.Timedelta(hours=1)) == replay.start
     assert replay.now(started + pd.Timedelta(seconds=1.5)) == utc("2026-03-01 00:06:30")
-    assert not replay.finished(started + pd.Timedelta(seconds=5))
-    assert replay.finished(started + pd.Timedelta(seconds=6))
+    assert replay.now(started + pd.Timedelta(seconds=5)) < replay.end
+    assert replay.now(started + pd.Timedelta(seconds=6)) == replay.end
     assert replay.now(started + pd.Timedelta(days=900)) == utc("2026-03-01 00:11")
 
 

@@ -94,10 +94,6 @@ class Replay:
         passed = pd.Timedelta(seconds=min(seconds, left))
         return (self.start + passed).floor("us").as_unit("us")
 
-    def finished(self, wall: pd.Timestamp) -> bool:
-        """Whether the last bar has closed."""
-        return self.now(wall) >= self.end
-
 
 class RecordedSource:
     """A `CandleSource` that knows only what had happened by ``now``.
