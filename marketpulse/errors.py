@@ -11,6 +11,7 @@
     ├── ModelError
     │   ├── ArtifactRejected       a saved model that is unsigned, damaged or of another version
     │   └── TooManyHorizons        every place for a further horizon is taken
+    ├── RecordError                the record of forecasts is damaged, or cannot be read or written
     └── LedgerError
         ├── InvalidOrder           an amount, price or quantity that cannot be traded
         ├── InsufficientCash       a buy that costs more than there is
@@ -55,6 +56,10 @@ class ArtifactRejected(ModelError):
 
 class TooManyHorizons(ModelError):
     """Every place for a further horizon is taken."""
+
+
+class RecordError(MarketPulseError):
+    """The record of forecasts is damaged, or cannot be read or written."""
 
 
 class LedgerError(MarketPulseError):
