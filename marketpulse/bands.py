@@ -13,13 +13,13 @@ Array = npt.NDArray[np.float64]
 BANDS: Mapping[str, float] = {"low_90": 0.05, "low_50": 0.25, "high_50": 0.75, "high_90": 0.95}
 _PAIRS = (("low_90", "high_90"), ("low_50", "high_50"))
 
-# How far one outcome moves the log of a band's width. Larger reacts faster and costs sharpness.
-STEP = 0.02
 # The width stays within a factor of two of what the quantiles say: never endless, never nothing.
 MAX_LOG_WIDTH = math.log(2.0)
 
 
-def bands(error: Array, *, fitted: int, window: int, fewest: int, steps: int) -> dict[str, Array]:
+def bands(
+    error: Array, *, fitted: int, window: int, fewest: int, steps: int, rate: float
+) -> dict[str, Array]:
     """Ends of the bands around the centre for each row, in units of the spread.
 
     The quantiles of row t are those of the last ``window`` errors that were known at t, none of
@@ -38,6 +38,8 @@ def bands(error: Array, *, fitted: int, window: int, fewest: int, steps: int) ->
         Most and fewest past errors for a quantile.
     steps : int
         Rows until an outcome is known.
+    rate : float
+        How far one outcome moves the log of a width.
 
     Returns
     -------
@@ -53,7 +55,7 @@ def bands(error: Array, *, fitted: int, window: int, fewest: int, steps: int) ->
         ends[name][:fitted] = np.nanquantile(error[:fitted], rank) if enough else np.nan
     for low, high in _PAIRS:
         missed = 1.0 - (BANDS[high] - BANDS[low])
-        width = _widths(error, ends[low], ends[high], missed, steps)
+        width = _widths(error, ends[low], ends[high], missed, steps, rate)
         ends[low], ends[high] = ends[low] * width, ends[high] * width
     # Each pair has a width of its own, so they could cross where moves come in whole ticks.
     ends["low_90"] = np.minimum(ends["low_90"], ends["low_50"])
@@ -61,7 +63,7 @@ def bands(error: Array, *, fitted: int, window: int, fewest: int, steps: int) ->
     return ends
 
 
-def _widths(error: Array, low: Array, high: Array, missed: float, steps: int) -> Array:
+def _widths(error: Array, low: Array, high: Array, missed: float, steps: int, rate: float) -> Array:
     """The factor on both ends at each row, from the outcomes known by then. Shape (n,)."""
     outcome, lows, highs = error.tolist(), low.tolist(), high.tolist()
     log_width, widths = 0.0, [1.0] * len(outcome)
@@ -70,7 +72,7 @@ def _widths(error: Array, low: Array, high: Array, missed: float, steps: int) ->
         if known >= 0 and not math.isnan(outcome[known] * lows[known] * highs[known]):
             width = widths[known]
             outside = not lows[known] * width <= outcome[known] <= highs[known] * width
-            log_width += STEP * (outside - missed)
+            log_width += rate * (outside - missed)
             log_width = min(MAX_LOG_WIDTH, max(-MAX_LOG_WIDTH, log_width))
         widths[row] = math.exp(log_width)
     return np.array(widths)

@@ -9,7 +9,6 @@ import plotly.graph_objects as go
 
 from marketpulse.forecast import Forecast
 from marketpulse.ledger import Fill, Side
-from marketpulse.snapshot import Outlook
 from marketpulse.words import price_text
 
 Trace = dict[str, Any]
@@ -21,6 +20,7 @@ NEAR = "#1f9e89"
 NEUTRAL = "#8492a6"
 CANDLES_SHOWN = 120
 FAN_POINTS = 12
+LEGEND: Trace = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
 
 
 def price_chart(
@@ -28,6 +28,7 @@ def price_chart(
     minute: Forecast | None,
     long: Forecast | None,
     fills: Sequence[Fill] = (),
+    came: pd.DataFrame | None = None,
 ) -> go.Figure:
     """Candles, both forecasts with their bands, and the visitor's own fills.
 
@@ -37,6 +38,8 @@ def price_chart(
         One-minute candles; the last `CANDLES_SHOWN` are drawn.
     minute, long : Forecast or None
     fills : sequence of Fill
+    came : pandas.DataFrame, optional
+        Candles that nobody knew when the forecasts were made: drawn faint, behind a line.
     """
     shown = candles.tail(CANDLES_SHOWN)
     in_view = [fill for fill in fills if len(shown) and fill.time >= shown.index[0]]
@@ -44,13 +47,16 @@ def price_chart(
         "height": 560,
         "margin": {"l": 0, "r": 0, "t": 28, "b": 0},
         "xaxis": {"rangeslider": {"visible": False}, "title": None},
-        "yaxis": {"side": "right", "title": None, "tickformat": _tick_format(candles)},
-        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        "yaxis": {"side": "right", "title": None, "tickformat": tick_format(candles["close"])},
+        "legend": LEGEND,
         "hovermode": "x",
         "uirevision": "price",
     }
+    if came is not None:
+        layout |= _said_here([each for each in (minute, long) if each is not None])
     traces = [
         _candlesticks(shown),
+        *(_came(came) if came is not None else ()),
         *(_fan(long) if long is not None else ()),
         *(_whisker(minute) if minute is not None else ()),
         *_marks(in_view),
@@ -59,27 +65,60 @@ def price_chart(
     return go.Figure({"data": traces, "layout": layout})
 
 
-def _naive_utc(times: pd.DatetimeIndex) -> pd.DatetimeIndex:
+def naive_utc(times: pd.DatetimeIndex) -> pd.DatetimeIndex:
     """The same UTC times without their zone, which Plotly draws five times faster."""
     return times.tz_localize(None)
 
 
-def _tick_format(candles: pd.DataFrame) -> str:
-    """Digits of the price axis, as `price_text` would print the last close."""
-    text = price_text(float(candles["close"].iloc[-1])) if len(candles) else "0"
+def tick_format(prices: pd.Series) -> str:
+    """Digits of a price axis, as `price_text` would print the last one."""
+    text = price_text(float(prices.iloc[-1])) if len(prices) else "0"
     return f",.{len(text.partition('.')[2])}f"
 
 
 def _candlesticks(candles: pd.DataFrame) -> Trace:
     return {
         "type": "candlestick",
-        "x": _naive_utc(pd.DatetimeIndex(candles.index)),
+        "x": naive_utc(pd.DatetimeIndex(candles.index)),
         **{name: candles[name] for name in ("open", "high", "low", "close")},
         "increasing": {"line": {"color": UP, "width": 1}, "fillcolor": UP},
         "decreasing": {"line": {"color": DOWN, "width": 1}, "fillcolor": DOWN},
         "name": "Price",
         "showlegend": False,
     }
+
+
+def _came(candles: pd.DataFrame) -> list[Trace]:
+    """What nobody knew yet: faint, all in one colour, and with a name in the legend."""
+    if candles.empty:
+        return []
+    colour = {"line": {"color": NEUTRAL, "width": 1}, "fillcolor": NEUTRAL}
+    looks = {"name": "What came", "showlegend": True, "opacity": 0.55}
+    return [_candlesticks(candles) | {"increasing": colour, "decreasing": colour} | looks]
+
+
+def outcome_mark(forecast: Forecast, price: float) -> Trace:
+    """The price that came at the target time: inside the 90 % band, or outside it."""
+    held = forecast.low_90 <= price <= forecast.high_90
+    where = "inside" if held else "outside"
+    border = {"width": 1.5, "color": "white"}
+    return {
+        "type": "scatter",
+        "x": [forecast.target_time.tz_localize(None)],
+        "y": [price],
+        "mode": "markers",
+        "marker": {"symbol": "diamond", "size": 12, "color": UP if held else DOWN, "line": border},
+        "name": f"It came to {price_text(price)}, {where}",
+    }
+
+
+def _said_here(forecasts: Sequence[Forecast]) -> Trace:
+    """A line between what was known when the forecasts were made and what came after."""
+    ends = {"yref": "paper", "y0": 0, "y1": 1}
+    look = {"line": {"color": NEUTRAL, "width": 1, "dash": "dash"}}
+    times = [each.as_of.tz_localize(None) for each in forecasts]
+    shapes = [{"type": "line", "x0": time, "x1": time, **ends, **look} for time in times]
+    return {"shapes": shapes}
 
 
 def _fan_times(forecast: Forecast) -> tuple[list[pd.Timestamp], np.ndarray]:
@@ -168,7 +207,7 @@ def equity_chart(curve: pd.DataFrame, *, height: int = 220) -> go.Figure:
     height : int
         Pixels.
     """
-    times = _naive_utc(pd.DatetimeIndex(curve.index))
+    times = naive_utc(pd.DatetimeIndex(curve.index))
     figure = go.Figure()
     figure.add_scatter(
         x=times, y=curve["equity"], mode="lines", line={"color": UP, "width": 2}, name="Equity"
@@ -187,66 +226,8 @@ def equity_chart(curve: pd.DataFrame, *, height: int = 220) -> go.Figure:
         margin={"l": 0, "r": 0, "t": 24, "b": 0},
         yaxis={"domain": [0.34, 1], "side": "right", "tickformat": ",.2f"},
         yaxis2={"domain": [0, 0.24], "side": "right", "ticksuffix": " %"},
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        legend=LEGEND,
         hovermode="x unified",
         uirevision="equity",
-    )
-    return figure
-
-
-def accuracy_chart(outlook: Outlook, n: int) -> go.Figure:
-    """What was forecast for each time, with its 90 % band, against what came.
-
-    Parameters
-    ----------
-    outlook : Outlook
-    n : int
-        The most recent settled forecasts to draw.
-    """
-    rows = outlook.settled.tail(n)
-    times = _naive_utc(pd.DatetimeIndex(rows.index) + outlook.horizon.span)
-    close = rows["close"]
-    figure = go.Figure()
-    for name, column in (("high", "high_90"), ("low", "low_90")):
-        figure.add_scatter(
-            x=times,
-            y=close * np.exp(rows[column]),
-            mode="lines",
-            line={"width": 0},
-            fill="tonexty" if name == "low" else None,
-            fillcolor=f"rgba({FAN}, 0.18)",
-            hoverinfo="skip",
-            showlegend=name == "low",
-            name="Where 9 in 10 should fall",
-        )
-    figure.add_scatter(
-        x=times,
-        y=rows["raw_price"],
-        mode="lines",
-        line={"color": f"rgb({FAN})", "width": 1.2, "dash": "dot"},
-        name="What the trees said",
-    )
-    figure.add_scatter(
-        x=times,
-        y=rows["actual_price"],
-        mode="lines",
-        line={"color": NEUTRAL, "width": 1.6},
-        name="What came",
-    )
-    outside = (rows["actual"] < rows["low_90"]) | (rows["actual"] > rows["high_90"])
-    figure.add_scatter(
-        x=times[outside.to_numpy()],
-        y=rows.loc[outside, "actual_price"],
-        mode="markers",
-        marker={"color": DOWN, "size": 6},
-        name="Outside the band",
-    )
-    figure.update_layout(
-        height=420,
-        margin={"l": 0, "r": 0, "t": 28, "b": 0},
-        yaxis={"side": "right"},
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-        hovermode="x",
-        uirevision="accuracy",
     )
     return figure

@@ -6,7 +6,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from functools import wraps
 from importlib.metadata import version
 from pathlib import Path
@@ -17,11 +17,14 @@ import pandas as pd
 
 from marketpulse import __version__, evaluation, report
 from marketpulse import candles as candle_table
+from marketpulse.alarm import Alarm, alarm, cuts
 from marketpulse.errors import DataError, MarketPulseError, NotEnoughCandles, SourceUnavailable
 from marketpulse.evaluation import Tail
-from marketpulse.horizons import LONG, MINUTE, ONE_MINUTE
+from marketpulse.horizons import LONG, MINUTE, ONE_MINUTE, Horizon
 from marketpulse.hub import home_folder, models_folder, wall_clock
+from marketpulse.leaks import LEAKS, Leak, price_target
 from marketpulse.market import Feed, Market
+from marketpulse.model import PLANS
 from marketpulse.model_store import ModelStore, signing_key
 from marketpulse.report import Report, View
 from marketpulse.settings import DEFAULT_SYMBOL, SYMBOL_PATTERN, Settings
@@ -32,6 +35,12 @@ from marketpulse.sources.catalogue import AUTO, LIVE, is_recording, live_source,
 from marketpulse.sources.recorded import RecordedSource, Recording, load
 from marketpulse.words import bps_text, percent_text, price_text
 
+# Metrics of the tail as printed: all but those of which the page shows more.
+REPORTED = tuple(
+    field.name
+    for field in fields(Tail)
+    if field.name not in ("rmse_naive", "r2_price_naive", "coverage_50")
+)
 BANDS = ("low_90", "low_50", "high_50", "high_90")
 
 source_option = click.option(
@@ -87,18 +96,47 @@ def forecast(symbol: str, source: str, as_json: bool) -> None:
 @click.option("--source", required=True, help="sample, a path to a file, or a venue.")
 @symbol_option
 @click.option("--bars", type=click.IntRange(min=1), help="Only the last BARS minutes.")
+@click.option(
+    "--leak",
+    type=click.Choice(list(LEAKS)),
+    metavar="NAME",
+    help=f"Make a mistake on purpose, and hear the alarm: {', '.join(LEAKS)}.",
+)
+@click.option(
+    "--target",
+    type=click.Choice(["return", "price"]),
+    default="return",
+    show_default=True,
+    help="What the trees learn. A price is a mistake, to be seen.",
+)
 @json_option
 @speaks_plainly
-def evaluate(source: str, symbol: str, bars: int | None, as_json: bool) -> None:
+def evaluate(
+    source: str, symbol: str, bars: int | None, leak: str | None, target: str, as_json: bool
+) -> None:
     """Walk forward over the candles, refitting as the live app does, and score every forecast."""
+    if leak and target == "price":
+        raise DataError("A leak and a price target are two mistakes: make one at a time.")
     candles = _candles(source, _checked(symbol))
     candles = candles if bars is None else candles.tail(bars)
-    horizons = {}
+    made = LEAKS.get(leak or "")
+    facts: dict[str, Any] = {"symbol": symbol, "source": source, "bars": len(candles)}
+    facts["horizons"] = {}
+    if made:
+        facts["leak"] = {"name": made.name, "mistake": made.mistake, "alarm": {}}
+    if target == "price":
+        facts["target"] = target
     for horizon in (MINUTE, LONG):
         started = time.monotonic()
-        tail = evaluation.tail(evaluation.walked(candles, horizon), horizon)
-        horizons[horizon.label] = _tail_facts(tail, time.monotonic() - started)
-    facts = {"symbol": symbol, "source": source, "bars": len(candles), "horizons": horizons}
+        settled = _walked(candles, horizon, made, target)
+        tail = evaluation.tail(settled, horizon)
+        seconds = time.monotonic() - started
+        found = _tail_facts(tail, seconds) or _nothing_found(seconds)
+        found["refused_share"] = evaluation.refused_share(candles, horizon)
+        facts["horizons"][horizon.label] = found
+        if made and tail:
+            rung = _rung(candles, horizon, made, settled)
+            facts["leak"]["alarm"][horizon.label] = _alarm_facts(rung)
     click.echo(_json(facts) if as_json else _evaluation_lines(facts))
 
 
@@ -217,6 +255,25 @@ def _write(candles: pd.DataFrame, out: Path) -> None:
         raise DataError(f"{out} cannot be written: {error.strerror}.") from error
 
 
+def _walked(
+    candles: pd.DataFrame, horizon: Horizon, leak: Leak | None, target: str
+) -> pd.DataFrame:
+    """Settled forecasts of the pipeline, or of one with a mistake."""
+    if leak:
+        return evaluation.walked(candles, horizon, leak.fitted, leak.built)
+    return (price_target if target == "price" else evaluation.walked)(candles, horizon)
+
+
+def _rung(
+    candles: pd.DataFrame, horizon: Horizon, leak: Leak, settled: pd.DataFrame
+) -> Alarm | None:
+    """What the alarm says of a leak around the fit in the middle of its forecasts."""
+    fits = settled["fit_at"].unique()
+    around = cuts(horizon, fits[len(fits) // 2])
+    plan = PLANS[horizon.label]
+    return alarm(candles, horizon, plan, around, fitted=leak.fitted, built=leak.built)
+
+
 def _answer(name: str) -> str:
     """Why a venue does not answer, or the empty text."""
     try:
@@ -230,9 +287,17 @@ def _tail_facts(tail: Tail | None, seconds: float) -> dict[str, Any] | None:
     if tail is None:
         return None
     facts = asdict(tail)
-    for extra in ("rmse_naive", "r2_price_naive", "coverage_50"):
-        del facts[extra]
-    return {**facts, "seconds": round(seconds, 2)}
+    return {**{name: facts[name] for name in REPORTED}, "seconds": round(seconds, 2)}
+
+
+def _nothing_found(seconds: float) -> dict[str, Any]:
+    """What is known of a horizon of which gaps forbade every forecast: null, and no NaN."""
+    counts = {"n": 0, "direction_n": 0, "fits": 0, "verdict": evaluation.verdict(None, None)}
+    return {**{name: counts.get(name) for name in REPORTED}, "seconds": round(seconds, 2)}
+
+
+def _alarm_facts(rung: Alarm | None) -> dict[str, Any] | None:
+    return {**asdict(rung), "sentence": rung.sentence} if rung else None
 
 
 def _forecast_facts(
@@ -297,19 +362,41 @@ def _forecast_lines(seen: Report, decided: Signal | None) -> str:
 
 def _evaluation_lines(facts: dict[str, Any]) -> str:
     lines = [f"{facts['symbol']} from {facts['source']}, {facts['bars']:,} minutes"]
+    leak, priced = facts.get("leak"), "target" in facts
+    if leak:
+        lines.append(f"With the leak {leak['name']}: {leak['mistake']}")
+    if priced:
+        lines.append("With the price for a target: trees answer with prices that they have seen.")
     for label, tail in facts["horizons"].items():
-        low, high = (
-            percent_text(tail[name], 2, signed=True) for name in ("skill_low", "skill_high")
-        )
-        lines += [
-            f"{label}: {tail['verdict']} over {tail['n']:,} forecasts by {tail['fits']} models",
-            f"  skill {percent_text(tail['skill'], 2, signed=True)} ({low} to {high})",
-            f"  MAE {tail['mae']:,.4g} against {tail['mae_naive']:,.4g} of naive",
-            f"  90 % band held {percent_text(tail['coverage_90'])},"
-            f" interval score {tail['winkler_bps']:.1f} bps"
-            f" against {tail['winkler_naive_bps']:.1f} of a constant band",
-        ]
+        if not tail["n"]:
+            refused = percent_text(tail["refused_share"])
+            lines.append(f"{label}: no forecast; {refused} of the bars lie beside gaps")
+            continue
+        lines += _tail_lines(label, tail, "fake skill" if leak else "skill")
+        if leak:
+            rung = leak["alarm"][label]
+            lines.append(f"  alarm: {rung['sentence'] if rung else 'none rang.'}")
+        if priced:
+            lines.append(f"  {_price_sentence(tail)}")
     return "\n".join(lines)
+
+
+def _tail_lines(label: str, tail: dict[str, Any], skill: str) -> list[str]:
+    low, high = (percent_text(tail[name], 2, signed=True) for name in ("skill_low", "skill_high"))
+    return [
+        f"{label}: {tail['verdict']} over {tail['n']:,} forecasts by {tail['fits']} models",
+        f"  {skill} {percent_text(tail['skill'], 2, signed=True)} ({low} to {high})",
+        f"  MAE {tail['mae']:,.4g} against {tail['mae_naive']:,.4g} of naive",
+        f"  90 % band held {percent_text(tail['coverage_90'])},"
+        f" interval score {tail['winkler_bps']:.1f} bps"
+        f" against {tail['winkler_naive_bps']:.1f} of a constant band",
+    ]
+
+
+def _price_sentence(tail: dict[str, Any]) -> str:
+    times = f"{tail['mae'] / tail['mae_naive']:,.0f}" if tail["mae_naive"] else "endless"
+    r2 = "unknown" if tail["r2_price"] is None else f"{tail['r2_price']:.2f}"
+    return f"the error is {times} times that of naive; R² of the price {r2}"
 
 
 def _doctor_lines(facts: dict[str, Any]) -> str:

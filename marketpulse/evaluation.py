@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from marketpulse import candles as candle_table
-from marketpulse.dataset import Dataset, build
+from marketpulse.dataset import Dataset, beside_gaps, build
 from marketpulse.errors import NotEnoughCandles
 from marketpulse.features import WARM_UP
 from marketpulse.forecast import settle, walk_forward
@@ -21,6 +21,7 @@ from marketpulse.horizons import ONE_MINUTE, Horizon
 from marketpulse.model import PLANS, HorizonModel, Plan, fit
 
 Array = npt.NDArray[np.float64]
+Built = Callable[[pd.DataFrame, Horizon], Dataset]
 Fitted = Callable[[Dataset, pd.Timestamp, Plan], HorizonModel]
 Verdict = Literal["beats naive", "no evidence", "worse than naive"]
 
@@ -29,6 +30,8 @@ INTERVAL_LEVEL = 0.95
 # Fewer blocks than this cannot carry an interval: the verdict is then that there is no evidence.
 MIN_BLOCKS = 8
 WORST_WINDOW = 500
+# Share of the bars that must be left to score if the first model is to have a full train slice.
+ENOUGH_TO_SCORE = 1 / 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +225,18 @@ def winkler(actual: Array, low: Array, high: Array, *, level: float) -> Array:
     return scores
 
 
-def walked(candles: pd.DataFrame, horizon: Horizon, fitted: Fitted = fit) -> pd.DataFrame:
+def on_grid(candles: pd.DataFrame, horizon: Horizon) -> pd.DataFrame:
+    """One-minute candles as bars of the horizon."""
+    return candles if horizon.bar == ONE_MINUTE else candle_table.resample(candles, horizon.bar)
+
+
+def walked(
+    candles: pd.DataFrame,
+    horizon: Horizon,
+    fitted: Fitted = fit,
+    built: Built = build,
+    plan: Plan | None = None,
+) -> pd.DataFrame:
     """Settled forecasts of a whole candle table, as the live app would have made them.
 
     Parameters
@@ -232,15 +246,23 @@ def walked(candles: pd.DataFrame, horizon: Horizon, fitted: Fitted = fit) -> pd.
     horizon : Horizon
     fitted : callable
         The model of a data set, fit time and plan.
+    built : callable
+        The data set of bars on the horizon's grid.
+    plan : Plan, optional
+        That of the live app, if None.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As `marketpulse.forecast.settle`; empty if gaps forbid every forecast.
 
     Raises
     ------
     NotEnoughCandles
         If the table is too short for a first model and a forecast by it.
     """
-    plan = PLANS[horizon.label]
-    bars = candles if horizon.bar == ONE_MINUTE else candle_table.resample(candles, horizon.bar)
-    data = build(bars, horizon)
+    plan = plan or PLANS[horizon.label]
+    data = built(on_grid(candles, horizon), horizon)
     start = _first_fit(data, plan)
 
     def model_at(fit_at: pd.Timestamp) -> HorizonModel | None:
@@ -249,18 +271,22 @@ def walked(candles: pd.DataFrame, horizon: Horizon, fitted: Fitted = fit) -> pd.
         except NotEnoughCandles:  # over gaps there is no model, and so no forecast
             return None
 
-    settled = settle(walk_forward(data, plan, start, model_at), data)
-    if settled.empty:
-        raise NotEnoughCandles(f"No {horizon.minutes}-minute forecast came due in these candles.")
-    return settled
+    return settle(walk_forward(data, plan, start, model_at), data)
+
+
+def refused_share(candles: pd.DataFrame, horizon: Horizon) -> float:
+    """Share of a candle table's bars from which gaps forbid a forecast."""
+    return float(beside_gaps(on_grid(candles, horizon)).mean())
 
 
 def _first_fit(data: Dataset, plan: Plan) -> pd.Timestamp:
-    """The first scheduled fit for which there is enough history."""
-    needed = WARM_UP + plan.min_train_bars + plan.calibration_bars + 2 * data.horizon.steps
+    """The first scheduled fit: that of a full train slice, as live, if enough is left to score."""
+    margin = WARM_UP + plan.calibration_bars + 2 * data.horizon.steps
+    needed, full = margin + plan.min_train_bars, margin + plan.train_bars
     if len(data) <= needed:
         raise NotEnoughCandles(
             f"The {data.horizon.minutes}-minute model needs more than {needed} bars"
             f" of {data.horizon.bar / ONE_MINUTE:.0f} min; there are {len(data)}."
         )
-    return data.as_of[needed].ceil(plan.retrain_every)
+    first = full if len(data) - full >= len(data) * ENOUGH_TO_SCORE else needed
+    return data.as_of[first].ceil(plan.retrain_every)

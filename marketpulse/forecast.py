@@ -37,8 +37,13 @@ class Forecast:
         Ends of the 90 % and 50 % bands; not decreasing in that order.
     trust : float
         Share of the raw centre that is trusted, 0 to 1.
+    expected_move, usual_move : float
+        Median size of the return over the horizon (log): as expected now, and as it is usual at
+        this hour of the day.
     fit_at : pandas.Timestamp
         When its model was fitted.
+    model : str
+        Id of its model.
     """
 
     horizon: Horizon
@@ -51,7 +56,10 @@ class Forecast:
     high_50: float
     high_90: float
     trust: float
+    expected_move: float
+    usual_move: float
     fit_at: pd.Timestamp
+    model: str
 
     @property
     def target_time(self) -> pd.Timestamp:
@@ -70,16 +78,24 @@ class Forecast:
             return "flat"
         return "up" if self.lean_bps > 0 else "down"
 
+    @property
+    def wildness(self) -> float | None:
+        """Expected size of the move over the usual one of this hour; None if that is nothing."""
+        return self.expected_move / self.usual_move if self.usual_move > 0 else None
+
 
 def latest(predictions: pd.DataFrame, horizon: Horizon) -> Forecast | None:
     """The newest forecast of a prediction table, if it has one."""
-    if predictions.empty:
-        return None
-    row = predictions.iloc[-1]
+    return None if predictions.empty else said_at(predictions, horizon, predictions.index[-1])
+
+
+def said_at(predictions: pd.DataFrame, horizon: Horizon, as_of: pd.Timestamp) -> Forecast:
+    """The forecast of a prediction table that was made at ``as_of``."""
+    row = predictions.loc[[as_of]].iloc[0]
     price = {name: float(row["close"] * np.exp(row[name])) for name in ("raw", "trusted", *BANDS)}
     return Forecast(
         horizon=horizon,
-        as_of=predictions.index[-1],
+        as_of=as_of,
         last_price=float(row["close"]),
         price=price["trusted"],
         raw_price=price["raw"],
@@ -88,7 +104,10 @@ def latest(predictions: pd.DataFrame, horizon: Horizon) -> Forecast | None:
         high_50=price["high_50"],
         high_90=price["high_90"],
         trust=float(row["trust"]),
+        expected_move=float(row["expected_move"]),
+        usual_move=float(row["usual_move"]),
         fit_at=row["fit_at"],
+        model=str(row["model"]),
     )
 
 
@@ -147,17 +166,19 @@ def settle(predictions: pd.DataFrame, data: Dataset) -> pd.DataFrame:
     """
     if predictions.empty:
         return predictions
-    outcome = pd.Series(data.y * data.scale, index=data.as_of).reindex(predictions.index)
-    known = predictions[outcome.notna()].assign(actual=outcome.dropna())
-    close = known["close"]
-    prices = {
-        "price": close * np.exp(known["trusted"]),
-        "raw_price": close * np.exp(known["raw"]),
-        "actual_price": close * np.exp(known["actual"]),
-    }
-    known = known.assign(**prices)
+    came = pd.Series(data.came, index=data.as_of).reindex(predictions.index)
+    return scored(predictions[came.notna()].assign(actual_price=came.dropna()))
+
+
+def scored(known: pd.DataFrame) -> pd.DataFrame:
+    """Forecasts with their ``actual_price``, and all that follows from it; see `settle`."""
+    close, came = known["close"], known["actual_price"]
+    price, raw_price = close * np.exp(known["trusted"]), close * np.exp(known["raw"])
     return known.assign(
-        error=known["price"] - known["actual_price"],
-        raw_error=known["raw_price"] - known["actual_price"],
-        naive_error=close - known["actual_price"],
+        actual=np.log(came) - np.log(close),
+        price=price,
+        raw_price=raw_price,
+        error=price - came,
+        raw_error=raw_price - came,
+        naive_error=close - came,
     )

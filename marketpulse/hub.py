@@ -10,8 +10,10 @@ import os
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from threading import Event, Lock, Thread
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -27,10 +29,15 @@ from marketpulse.sources import CandleSource
 from marketpulse.sources.catalogue import is_recording, live_source, recording
 from marketpulse.sources.recorded import RecordedSource, Replay
 
+if TYPE_CHECKING:
+    from marketpulse.store import ForecastRecord
+
 Clock = Callable[[], pd.Timestamp]
 
 LEASE = pd.Timedelta(minutes=10)
 MAX_FURTHER_HORIZONS = 6
+# Of a replay, so that no run can see an earlier run's settled future.
+IN_MEMORY = "sqlite://"
 HOME_VARIABLE = "MARKETPULSE_HOME"
 MODELS_VARIABLE = "MARKETPULSE_MODELS"
 # Seconds that a worker waits after it failed, twice as long each time.
@@ -99,9 +106,11 @@ class Hub:
         self._open_live = open_live
         self._lock = Lock()
         self._training = Lock()
+        self._opening = Lock()
         self._stop = Event()
         self._imported = False
         self._markets: dict[MarketKey, Market] = {}
+        self._records: dict[MarketKey | None, ForecastRecord] = {}
         self._leases: dict[tuple[str, MarketKey], Lease] = {}
         self._runs: dict[tuple[str, str, int], str] = {}
         self.worker_errors: dict[MarketKey, str] = {}
@@ -141,8 +150,12 @@ class Hub:
             self._runs.pop((settings.source, settings.symbol, settings.speed), None)
 
     def close(self) -> None:
-        """Stop every worker; may be called twice."""
+        """Stop every worker and close the records; may be called twice."""
         self._stop.set()
+        with self._opening:
+            for record in self._records.values():
+                record.close()
+            self._records = {}
 
     def _key(self, settings: Settings) -> MarketKey:
         if not is_recording(settings.source):
@@ -162,13 +175,26 @@ class Hub:
     def _market(self, key: MarketKey, settings: Settings, now: pd.Timestamp) -> Market:
         def open_feed(wall: pd.Timestamp) -> Feed:
             if not key.run_id:
-                return Feed(self._open_live(key.source))
+                return Feed(self._open_live(key.source), open_record=self._live_record)
             kept = recording(key.source, self.home, key.symbol)
             index = kept.candles.index
             replay = Replay(index[0], index[-1], settings.speed, wall, key.run_id)
-            return Feed(RecordedSource(kept), replay)
+            return Feed(RecordedSource(kept), replay, partial(self._record, key, IN_MEMORY))
 
         return Market(key, open_feed, self._fitted, asked_at=now)
+
+    def _live_record(self) -> "ForecastRecord":
+        """The one record of all live markets."""
+        return self._record(None, f"sqlite:///{self.home / 'forecasts.db'}")
+
+    def _record(self, key: MarketKey | None, url: str) -> "ForecastRecord":
+        # SQLAlchemy takes a quarter of a second to import: not at the start, and not in a rerun.
+        from marketpulse.store import ForecastRecord
+
+        with self._opening:
+            if key not in self._records:
+                self._records[key] = ForecastRecord(url)
+            return self._records[key]
 
     def _fitted(self, market: str, data: Dataset, fit_at: pd.Timestamp, plan: Plan) -> HorizonModel:
         """A stored or fresh model; one training at a time in the whole process."""
@@ -203,7 +229,12 @@ class Hub:
         """Import what fits need while the first history is still on its way."""
         if not self._imported:
             self._imported = True
-            Thread(target=regressor, name="import", daemon=True).start()
+            Thread(target=self._import, name="import", daemon=True).start()
+
+    def _import(self) -> None:
+        # Two threads that import parts of the same package at once can block each other.
+        with self._training:
+            regressor()
 
     def _watched(self, key: MarketKey) -> bool:
         """Whether anybody still looks; a market that nobody looks at is dropped."""
@@ -213,8 +244,16 @@ class Hub:
             if not watched:
                 self._markets.pop(key, None)
                 self.worker_errors.pop(key, None)
+                self._forget_record(key)
                 self._runs = {run: id for run, id in self._runs.items() if id != key.run_id}
             return watched
+
+    def _forget_record(self, key: MarketKey) -> None:
+        """A replay's record ends with it."""
+        with self._opening:
+            record = self._records.pop(key, None)
+        if record is not None:
+            record.close()
 
     def _work(self, key: MarketKey, market: Market) -> None:
         """Step a market until nobody watches it or the hub is closed."""
@@ -222,6 +261,9 @@ class Hub:
         while not self._stop.is_set() and self._watched(key):
             try:
                 market.step(self.clock())
+                if not market.busy:
+                    with self._training:
+                        market.explain()
             except Exception as error:  # the worker must outlive its mistakes; they are shown
                 _log.exception("The worker of %s failed; it starts again.", key)
                 self.worker_errors[key] = f"{type(error).__name__}: {error}"

@@ -11,14 +11,14 @@ import pandas as pd
 
 from marketpulse import candles as candle_table
 from marketpulse.candles import CandleReport, Cleaned
-from marketpulse.errors import DataError, SourceUnavailable, UnknownSymbol
+from marketpulse.errors import DataError, RecordError, SourceUnavailable, UnknownSymbol
 from marketpulse.horizons import LONG, MINUTE, ONE_MINUTE, Horizon
 from marketpulse.model_store import FitOrLoad
 from marketpulse.settings import DEFAULTS
 from marketpulse.snapshot import MarketKey, Snapshot
 from marketpulse.sources import CandleSource
 from marketpulse.sources.recorded import Replay
-from marketpulse.track import Track
+from marketpulse.track import Record, Track
 
 # Enough for a full train slice of the long model and the longest tail before it.
 HISTORY = pd.Timedelta(days=14)
@@ -33,10 +33,20 @@ RETRY_UNKNOWN = pd.Timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """An opened source, and its clock if it is a recording."""
+    """An opened source.
+
+    Attributes
+    ----------
+    source : CandleSource
+    replay : Replay or None
+        The clock, if it is a recording.
+    open_record : callable or None
+        Opens the record on which live forecasts are put; may raise `RecordError`.
+    """
 
     source: CandleSource
     replay: Replay | None = None
+    open_record: Callable[[], Record] | None = None
 
 
 class Market:
@@ -64,6 +74,7 @@ class Market:
         self.key = key
         self._open_feed = open_feed
         self._feed: Feed | None = None
+        self._record: Record | None = None
         self._fitted = fitted
         self._wanted, self._tail = frozenset({MINUTE, LONG}), DEFAULTS.tail
         self._refresh = pd.Timedelta(seconds=DEFAULTS.refresh)
@@ -136,9 +147,19 @@ class Market:
             self._publish()
         self._forecast()
         self._publish()
+        self._put_on_record()
         if self._complete:
             self._grow_tail()
         return self._published
+
+    def explain(self) -> None:
+        """Measure what the features are worth to one model of which that is not known yet.
+
+        Takes up to a second, so it is no part of a step.
+        """
+        if any(track.explain(self._snapshot.candles) for track in self._tracks.values()):
+            self._take_outlooks()
+            self._publish()
 
     def _opened(self, wall: pd.Timestamp) -> Feed:
         if self._feed is None:
@@ -234,6 +255,24 @@ class Market:
                 self._publish()
         if moved:
             self._take_outlooks()
+
+    def _put_on_record(self) -> None:
+        """Put down what was said live; without a record the forecasts go on all the same."""
+        shown, problem, moved = self._snapshot, "", False
+        if self._feed is None or self._feed.open_record is None or not shown.has_candles:
+            return
+        try:
+            self._record = self._record or self._feed.open_record()
+            for track in self._tracks.values():
+                moved |= track.put_on_record(
+                    self._record, shown.venue, self.key.symbol, shown.candles, shown.now
+                )
+        except RecordError as error:
+            problem = str(error)
+        self._snapshot = replace(shown, record_problem=problem)
+        if moved:
+            self._take_outlooks()
+        self._publish()
 
     def _grow_tail(self) -> None:
         """Let the shortest tail that is too short reach back by one model's span."""

@@ -51,7 +51,7 @@ def code_versions() -> dict[str, object]:
     """What a model file depends on besides its candles."""
     libraries = {name: version(name) for name in ("scikit-learn", "numpy", "joblib")}
     layout = [field.name for field in fields(HorizonModel)]
-    trees = [dict(model.CENTRE_TREES), dict(model.SPREAD_TREES)]
+    trees = [dict(each) for each in model.TREES]
     return {"features": list(features.FEATURES), "layout": layout, "trees": trees, **libraries}
 
 

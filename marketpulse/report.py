@@ -26,12 +26,19 @@ class View:
     outlook : Outlook
         Of the horizon asked for, or of the default one until that is trained.
     asked : Horizon
+    settled : pandas.DataFrame
+        The last N settled forecasts: those of the record once there are as many, else those that
+        the models would have made (walk-forward).
+    from_record : bool
+        Whether they were said live.
     tail : Tail or None
-        Metrics of the last N settled forecasts; None if there is none yet.
+        Their metrics; None if there is none yet.
     """
 
     outlook: Outlook
     asked: Horizon
+    settled: pd.DataFrame
+    from_record: bool
     tail: Tail | None
 
     @property
@@ -89,7 +96,9 @@ def _view(snapshot: Snapshot, asked: Horizon, n: int) -> View:
     outlook = snapshot.outlooks.get(asked) or nothing
     if outlook.forecast is None:
         outlook = snapshot.outlooks.get(default) or outlook
-    return View(outlook, asked, tail(outlook.settled, outlook.horizon, n))
+    from_record = len(outlook.recorded) >= n
+    settled = (outlook.recorded if from_record else outlook.settled).tail(n)
+    return View(outlook, asked, settled, from_record, tail(settled, outlook.horizon))
 
 
 def _decisions(minute: View, long: View, n: int, centre: Centre) -> pd.DataFrame:

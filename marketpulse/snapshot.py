@@ -46,6 +46,12 @@ class Outlook:
         The newest one.
     missing : str
         Why there is no forecast yet, as a sentence; empty if there is one.
+    recorded : pandas.DataFrame
+        Settled forecasts that were said live and are on record, with the columns of ``settled``.
+    pending : int
+        Forecasts on record whose target time is still to come.
+    importance : pandas.DataFrame
+        What the current model's features are worth; empty until it has been measured.
     """
 
     horizon: Horizon
@@ -53,6 +59,9 @@ class Outlook:
     settled: pd.DataFrame
     forecast: Forecast | None
     missing: str = ""
+    recorded: pd.DataFrame = field(default_factory=pd.DataFrame)
+    pending: int = 0
+    importance: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +93,8 @@ class Snapshot:
         What went wrong last, as a sentence; empty once it works again.
     failures : mapping of str to str
         Last failure of each venue that was asked.
+    record_problem : str
+        Why forecasts are not put on record, as a sentence; empty if they are.
     """
 
     key: MarketKey
@@ -99,6 +110,7 @@ class Snapshot:
     progress: str = ""
     problem: str = ""
     failures: Mapping[str, str] = field(default_factory=dict)
+    record_problem: str = ""
 
     @property
     def has_candles(self) -> bool:

@@ -1,6 +1,8 @@
 """The running forecasts of one horizon: what was said bar by bar, by which model, and what came."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Protocol
 
 import pandas as pd
 
@@ -8,8 +10,9 @@ from marketpulse import candles as candle_table
 from marketpulse import dataset, features
 from marketpulse.dataset import Dataset
 from marketpulse.errors import NotEnoughCandles
-from marketpulse.forecast import latest, settle, walk_forward
+from marketpulse.forecast import latest, scored, settle, walk_forward
 from marketpulse.horizons import ONE_MINUTE, Horizon
+from marketpulse.importance import importance
 from marketpulse.model import PLANS, HorizonModel, Plan
 from marketpulse.settings import KNOBS
 from marketpulse.snapshot import Outlook
@@ -19,6 +22,28 @@ Fitted = Callable[[Dataset, pd.Timestamp, Plan], HorizonModel]
 
 # As long as the longest tail that a visitor can ask for.
 LONGEST_TAIL = int(KNOBS["tail"].high)
+
+
+class Record(Protocol):
+    """Where forecasts are put down as they are said; see `marketpulse.store.ForecastRecord`."""
+
+    def issue(
+        self, source: str, symbol: str, horizon: Horizon, said: pd.DataFrame, *,
+        issued_at: pd.Timestamp,
+    ) -> int:  # fmt: skip
+        """Put forecasts on record; the first one of an ``as_of`` counts."""
+
+    def settle(
+        self, source: str, symbol: str, horizon: Horizon, outcomes: pd.Series, *,
+        settled_at: pd.Timestamp,
+    ) -> int:  # fmt: skip
+        """Put the prices that came beside them."""
+
+    def pending(self, source: str, symbol: str, horizon: Horizon) -> pd.DataFrame:
+        """Forecasts without an outcome."""
+
+    def settled(self, source: str, symbol: str, horizon: Horizon, n: int) -> pd.DataFrame:
+        """The newest ``n`` with one."""
 
 
 class Track:
@@ -40,7 +65,10 @@ class Track:
         self._plan = PLANS[horizon.label]
         self._fitted = fitted
         self._model: HorizonModel | None = None
+        self._explained: HorizonModel | None = None
         self._seen: pd.Timestamp | None = None
+        self._made_from = ""
+        self._recorded: pd.Timestamp | None = None
 
     def advance(self, candles: pd.DataFrame, complete: bool, say: Say) -> bool:
         """Forecast every bar that closed since the last call.
@@ -69,7 +97,8 @@ class Track:
         try:
             self._forecast(bars, say)
         except NotEnoughCandles as error:
-            self.outlook = Outlook(self._horizon, pd.DataFrame(), pd.DataFrame(), None, str(error))
+            nothing = pd.DataFrame()
+            self._tell(predictions=nothing, settled=nothing, forecast=None, missing=str(error))
         return True
 
     def short_of(self, tail: int) -> bool:
@@ -93,6 +122,56 @@ class Track:
         if not older.empty:
             self._publish(pd.concat([older, self.outlook.predictions]), bars)
 
+    def put_on_record(
+        self, record: Record, source: str, symbol: str, candles: pd.DataFrame, now: pd.Timestamp
+    ) -> bool:
+        """Put down what was just said while nobody knows what comes, and what came of the rest.
+
+        Parameters
+        ----------
+        record : Record
+        source, symbol : str
+            Whose prices these are.
+        candles : pandas.DataFrame
+            One-minute candles.
+        now : pandas.Timestamp
+            A forecast whose target time is over is not put down.
+
+        Returns
+        -------
+        bool
+            Whether the outlook changed.
+        """
+        if self._seen is None or self._recorded == self._seen:
+            return False
+        market, newest = (source, symbol, self._horizon), self.outlook.forecast
+        if newest is not None and newest.target_time > now:
+            said = self.outlook.predictions.tail(1).assign(data=self._made_from)
+            record.issue(*market, said, issued_at=now)
+        waiting = record.pending(*market)
+        outcomes = self._prices_that_came(candles).reindex(waiting.index)
+        if record.settle(*market, outcomes.dropna(), settled_at=now) or self._recorded is None:
+            recorded = scored(record.settled(*market, LONGEST_TAIL))
+            self._tell(recorded=recorded)
+        self._tell(pending=int((pd.DatetimeIndex(waiting.index) > now - self._horizon.span).sum()))
+        self._recorded = self._seen
+        return True
+
+    def _prices_that_came(self, candles: pd.DataFrame) -> pd.Series:
+        """Price at the target time of each ``as_of``; NaN where it is unknown."""
+        bars = self._bars(candles)
+        as_of = pd.DatetimeIndex(bars.index) + self._horizon.bar
+        return pd.Series(dataset.prices_that_came(bars, self._horizon.steps), index=as_of)
+
+    def explain(self, candles: pd.DataFrame) -> bool:
+        """Measure what the current model's features are worth; False if that is known."""
+        if self._model is None or self._model is self._explained:
+            return False
+        self._explained = self._model
+        worth = importance(self._model, dataset.build(self._bars(candles), self._horizon))
+        self._tell(importance=worth)
+        return True
+
     def _bars(self, candles: pd.DataFrame) -> pd.DataFrame:
         if self._horizon.bar == ONE_MINUTE:
             return candles
@@ -114,6 +193,7 @@ class Track:
             bars[bars.index >= self._needed_from(self._plan.fit_time(start))], self._horizon
         )
         new = walk_forward(recent, self._plan, start, lambda at: self._model_at(at, bars, say))
+        self._made_from = recent.fingerprint_of(-1)
         self._publish(pd.concat([known, new]), bars)
         self._can_extend |= known.empty
 
@@ -139,4 +219,8 @@ class Track:
         forecast = latest(kept, self._horizon)
         fresh = forecast is not None and forecast.as_of == bars.index[-1] + self._horizon.bar
         missing = "" if fresh else "No forecast over a gap in the candles."
-        self.outlook = Outlook(self._horizon, kept, settled, forecast if fresh else None, missing)
+        current = forecast if fresh else None
+        self._tell(predictions=kept, settled=settled, forecast=current, missing=missing)
+
+    def _tell(self, **facts: Any) -> None:
+        self.outlook = replace(self.outlook, **facts)

@@ -1,17 +1,30 @@
 """Numbers and verdicts as a person would say them."""
 
 import math
+from collections.abc import Iterable
+from itertools import groupby
 
 import pandas as pd
 
+from marketpulse.breakdown import CALMER, WILDER, WildnessRecord, independent, share_interval
 from marketpulse.evaluation import Tail, Verdict
+from marketpulse.horizons import Horizon
 
 VERDICT_WORDS: dict[Verdict, str] = {
     "beats naive": "they have beaten 'no change'",
     "no evidence": "they have not yet beaten 'no change'",
     "worse than naive": "they did worse than 'no change'",
 }
+PROVEN_WORDS: dict[Verdict, str] = {
+    "beats naive": "and the last {n} forecasts beat 'no change'",
+    "no evidence": "but the last {n} forecasts do not prove that this beats 'no change'",
+    "worse than naive": "but the last {n} forecasts did worse than 'no change'",
+}
 UNKNOWN = "–"
+# What the 9-in-10 band should hold, and how far from it is still right.
+RIGHT_COVERAGE, NEAR = 0.9, 0.03
+# Below as many independent outcomes no band is judged, and below as many statements no kind.
+FEW_OUTCOMES, FEW_STATEMENTS = 20, 10
 
 
 def price_text(price: float | None) -> str:
@@ -25,6 +38,11 @@ def price_text(price: float | None) -> str:
         return f"{price:,.2f}"
     digits = 4 if size == 0 else min(12, 3 - math.floor(math.log10(size)))
     return f"{price:.{digits}f}"
+
+
+def price_digits(price: float) -> int:
+    """Digits after the point for amounts of such a price: two, or more for cheap coins."""
+    return max(2, len(price_text(price).partition(".")[2]))
 
 
 def money_text(amount: float, currency: str, *, signed: bool = False) -> str:
@@ -71,3 +89,98 @@ def verdict_text(tail: Tail | None) -> str:
     if tail is None:
         return "no forecast of theirs has come due yet"
     return f"{VERDICT_WORDS[tail.verdict]} (last {tail.n})"
+
+
+def trust_text(horizon: Horizon, trust: float, tail: Tail) -> str:
+    """What may be trusted of a horizon's forecasts, in two sentences.
+
+    Parameters
+    ----------
+    horizon : Horizon
+    trust : float
+        Of the model in charge, 0 to 1.
+    tail : Tail
+        Of the forecasts that it is judged by.
+    """
+    centre = f"The trees' {horizon.minutes}-minute centre has earned"
+    if trust > 0:
+        proven = PROVEN_WORDS[tail.verdict].format(n=f"{tail.n:,}")
+        share = percent_text(trust, 0)
+        first = f"{centre} {share} of trust: so much of its lean is in the forecast, {proven}."
+    else:
+        first = f"{centre} no trust: the forecast is the last price."
+    # No line ends between a number and its unit.
+    return f"{first} {_band_text(horizon, tail)}".replace(" %", "\u00a0%")
+
+
+def _band_text(horizon: Horizon, tail: Tail) -> str:
+    count = independent(tail.n, horizon)
+    low, high = share_interval(tail.coverage_90, count)
+    held = f"{percent_text(tail.coverage_90)} of {tail.n:,}"
+    if count < FEW_OUTCOMES:
+        return f"Its 9-in-10 band held {held}: too few to judge it by."
+    if abs(tail.coverage_90 - RIGHT_COVERAGE) <= NEAR:
+        return f"Its 9-in-10 band may be trusted: it held {held}."
+    if high < RIGHT_COVERAGE:
+        return f"Its 9-in-10 band was too narrow: it held only {held}. Expect wider swings."
+    if low > RIGHT_COVERAGE:
+        return f"Its 9-in-10 band was too wide: it held {held}. Expect smaller swings."
+    return f"Its 9-in-10 band is not proven wrong: it held {held}, by chance it may be."
+
+
+def source_text(*, from_record: bool, recorded: int, pending: int) -> str:
+    """Whether forecasts were said live, in a few words: for a caption."""
+    if from_record:
+        return "on record, said live"
+    waiting = f", {pending:,} pending" if pending else ""
+    counts = f" ({recorded:,} settled on record{waiting})" if recorded or pending else ""
+    return f"walk-forward, what the models would have said{counts}"
+
+
+def wildness_text(minutes: int, wildness: float | None, record: WildnessRecord) -> str:
+    """How wild the next minutes should be, and how such statements fared; Markdown.
+
+    Parameters
+    ----------
+    minutes : int
+        The horizon.
+    wildness : float or None
+        Expected size of the move over the usual one of this hour.
+    record : WildnessRecord
+    """
+    ahead = f"Next {minutes} min"
+    if wildness is None or not math.isfinite(wildness):
+        return ""
+    if CALMER < wildness < WILDER:
+        return f"{ahead}: **about as wild as usual** at this hour."
+    kind = "wilder" if wildness >= WILDER else "calmer"
+    said = f"{ahead}: **{kind} than usual** at this hour, {wildness:.1f} × the norm."
+    known = _record_text(record)
+    return f"{said} :gray[:small[{known}]]" if known else said
+
+
+def _record_text(record: WildnessRecord) -> str:
+    """How often the move was larger than usual after either statement."""
+    parts = [
+        f"{percent_text(larger / count, 0)} of {count:,} times after '{kind}'"
+        for kind, larger, count in (
+            ("wilder", record.wilder_larger, record.wilder),
+            ("calmer", record.calmer_larger, record.calmer),
+        )
+        if count >= FEW_STATEMENTS
+    ]
+    return f"The move was larger than usual {', '.join(parts)}." if parts else ""
+
+
+def strip_text(held: Iterable[bool]) -> str:
+    """Outcomes in a row, oldest first: ● inside the band, ○ outside. Markdown with HTML."""
+    outcomes = list(held)
+    if not outcomes:
+        return ""
+    # On a phone the count goes to the next line as a whole.
+    count = f"{sum(outcomes)}\u00a0of\u00a0{len(outcomes)}\u00a0inside the 9-in-10 band"
+    dots = "".join(
+        f":blue[{'●' * len(list(run))}]" if fine else f":orange[{'○' * len(list(run))}]"
+        for fine, run in groupby(outcomes)
+    )
+    return f'<span role="img" aria-label="Last forecasts: {count}">{dots}</span> {count}'

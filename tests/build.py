@@ -72,5 +72,7 @@ def model_saying(centre, *, horizon=MINUTE, window=20, trust=1.0, spread=1.0, fi
         spread=Says(spread),
         trust=trust,
         usual=(-0.001, 0.001),
+        usual_moves=np.full(24, 0.0005),
         trained_on=(fit_at, fit_at),
+        id="model",
     )

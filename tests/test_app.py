@@ -1,6 +1,10 @@
+import dataclasses
+import json
 import re
 from decimal import Decimal
+from io import StringIO
 
+import numpy as np
 import pandas as pd
 import pytest
 import streamlit as st  # noqa: TID251  the pages are what is tested
@@ -15,6 +19,7 @@ from marketpulse.sources.catalogue import live_source
 from marketpulse.sources.exchange import ExchangeSource
 from marketpulse.sources.recorded import RecordedSource, load_sample
 from marketpulse.ui import cached
+from marketpulse.ui.accuracy import ON_RECORD, SECTIONS, WALKED
 from tests.exchange_server import ExchangeServer
 
 SAMPLE = load_sample()
@@ -154,6 +159,45 @@ def charts(app):
 
 def sentences(app):
     return [each.value for each in (*app.info, *app.warning)]
+
+
+def headings(app):
+    return [each.value for each in app.markdown if each.value.startswith("#")]
+
+
+def choose(app, key, option):
+    """Press an option of a segmented control."""
+    app.segmented_control(key=key).set_value(option)
+    return again(app)
+
+
+def section(app, name):
+    return choose(app, "accuracy-section", name)
+
+
+def drawn(app, name):
+    """A figure of the Accuracy page, as the browser gets it."""
+    found = [each for each in charts(app) if f"accuracy-{name}" in each.proto.id]
+    return json.loads(found[0].proto.spec) if found else None
+
+
+def published(desk, monkeypatch, **changes):
+    """Let a market have published other outlooks."""
+    market = desk.market()
+    shown = market.snapshot
+    outlooks = {
+        horizon: dataclasses.replace(each, **changes) for horizon, each in shown.outlooks.items()
+    }
+    changed = dataclasses.replace(shown, outlooks=outlooks, revision=shown.revision + 1)
+    monkeypatch.setattr(market, "_published", changed)
+
+
+def badges(app):
+    return " ".join(each.value for each in app.markdown if "-badge[" in each.value)
+
+
+def facts(app):
+    return app.table[0].value[""]
 
 
 def test_the_live_page_shows_its_headline_both_forecasts_and_the_metrics(trained, visit):
@@ -346,8 +390,8 @@ def test_the_accuracy_page_works_as_the_first_page(trained, visit):
     app = visit(trained, "pages/Accuracy.py", tail="100")
     assert slider(app, "Judge by the last").value == 100
     assert {"Skill against no change", "Band held"} <= metrics(app).keys()
-    assert charts(app)
-    assert app.table[0].value.size > 0
+    assert len(charts(app)) == 3
+    assert any("Its 9-in-10 band" in text for text in headings(app))
 
 
 def test_the_accuracy_page_says_why_it_is_empty(desk, visit):
@@ -355,6 +399,167 @@ def test_the_accuracy_page_says_why_it_is_empty(desk, visit):
     app = visit(desk, "pages/Accuracy.py")
     assert not charts(app)
     assert sum("more 5-minute bars of history" in text for text in sentences(app)) == 1
+    choose(app, "accuracy-horizon", "minute")
+    assert not charts(app)
+    assert sum("more 1-minute bars of history" in text for text in sentences(app)) == 1
+
+
+@pytest.fixture
+def files(monkeypatch):
+    """The files that the pages offer, by their names; each is made when it is asked for."""
+    offered = {}
+
+    def add_deferred(*given, file_name, element_id):
+        _, data, kind, _ = given
+        assert kind == "text/csv"
+        offered[file_name] = data
+        return element_id
+
+    manager = "streamlit.runtime.media_file_manager.MediaFileManager"
+    monkeypatch.setattr(f"{manager}.add_deferred", add_deferred)
+    return offered
+
+
+@pytest.mark.parametrize("horizon", ["minute", "long"])
+@pytest.mark.parametrize(
+    ("name", "figures", "tables"),
+    [
+        ("Over time", ["errors", "coverage"], ["over_time"]),
+        ("Calibration", ["reliability", "histogram"], ["reliability", "errors"]),
+        ("When", ["volatility", "hours"], ["by_volatility", "by_hour"]),
+        ("Why", [], []),
+        ("Time machine", ["hindsight"], []),
+        ("Numbers", [], ["forecasts", "by_hour"]),
+    ],
+)
+def test_every_section_draws_its_own_figures_and_offers_its_tables(
+    trained, visit, files, horizon, name, figures, tables
+):
+    app = visit(trained, "pages/Accuracy.py")
+    choose(app, "accuracy-horizon", horizon)
+    files.clear()
+    section(app, name)
+    assert len(charts(app)) == 1 + len(figures)
+    assert all(drawn(app, figure) for figure in ("forecasts", *figures))
+    minutes = 1 if horizon == "minute" else 45
+    assert {f"market-pulse_BTC-USD_{minutes}min_{table}.csv" for table in tables} <= set(files)
+    made = [data() for name, data in files.items() if "importance" not in name]
+    assert all(len(pd.read_csv(StringIO(text))) for text in made)
+
+
+def test_there_is_a_test_of_every_section():
+    assert list(SECTIONS) == ["Over time", "Calibration", "When", "Why", "Time machine", "Numbers"]
+
+
+def test_forecasts_are_downloaded_with_their_outcomes(trained, visit, files):
+    app = section(visit(trained, "pages/Accuracy.py", tail="50"), "Numbers")
+    assert app.table[0].value.size > 0
+    rows = pd.read_csv(StringIO(files["market-pulse_BTC-USD_45min_forecasts.csv"]()))
+    outlook = trained.market().snapshot.outlooks[Settings().horizons[1]]
+    assert len(rows) == 50
+    assert rows["actual"].tolist() == pytest.approx(
+        outlook.settled["actual_price"].tail(50).tolist()
+    )
+
+
+def test_what_the_features_are_worth_is_drawn_once_it_was_measured(trained, visit, monkeypatch):
+    app = section(visit(trained, "pages/Accuracy.py"), "Why")
+    assert any("not there yet" in each.value for each in app.caption)
+    worth = pd.DataFrame({"centre": [0.1], "spread": [0.2]}, index=["return_1"])
+    published(trained, monkeypatch, importance=worth)
+    again(app)
+    assert drawn(app, "importance")["data"][0]["y"] == ["return 1"]
+
+
+def test_walk_forward_figures_are_marked_as_such_until_the_record_is_long_enough(
+    trained, visit, monkeypatch
+):
+    app = visit(trained, "pages/Accuracy.py", tail="50")
+    assert WALKED in badges(app)
+    assert ON_RECORD not in badges(app)
+    long = trained.market().snapshot.outlooks[Settings().horizons[1]]
+    published(trained, monkeypatch, recorded=long.settled.tail(60), pending=9)
+    again(app)
+    assert ON_RECORD in badges(app)
+    assert WALKED not in badges(app)
+    assert any(each.value == "On record: 60 settled, 9 pending" for each in app.caption)
+    app.switch_page("app.py")
+    again(app)
+    assert "1 min and 45 min: on record, said live" in [each.value for each in app.caption]
+
+
+# The time machine --------------------------------------------------------------------------------
+
+
+def test_the_time_machine_shows_what_was_said_then_and_keeps_it_apart_from_what_came(
+    trained, visit
+):
+    app = section(visit(trained, "pages/Accuracy.py"), "Time machine")
+    outlook = trained.market().snapshot.outlooks[Settings().horizons[1]]
+    row = outlook.settled.iloc[-31]
+    dial = slider(app, "Bar")
+    dial.set_value(row.name.tz_localize(None).to_pydatetime())
+    again(app)
+    assert facts(app)["Said at"] == f"{row.name:%Y-%m-%d %H:%M} UTC"
+    assert facts(app)["Model"] == row["model"]
+    traces = drawn(app, "hindsight")["data"]
+    known, came = (each for each in traces if each["type"] == "candlestick")
+    as_of = row.name.tz_localize(None)
+    assert pd.Timestamp(known["x"][-1]) + ONE_MINUTE == as_of
+    assert pd.Timestamp(came["x"][0]) == as_of
+    assert came["name"] == "What came"
+    assert WALKED in badges(app)
+
+
+def test_the_time_machine_moves_bar_by_bar_and_stays_where_it_is_while_bars_close(tmp_path, visit):
+    desk = Desk(tmp_path)
+    desk.step()
+    app = section(visit(desk, "pages/Accuracy.py"), "Time machine")
+    settled = desk.market().snapshot.outlooks[Settings().horizons[1]].settled.index
+    assert button(app, "Newest").disabled
+    press(app, "Earlier")
+    press(app, "Earlier")
+    said = f"{settled[-3]:%Y-%m-%d %H:%M} UTC"
+    assert facts(app)["Said at"] == said
+    newest = desk.step(pd.Timedelta(minutes=5)).outlooks[Settings().horizons[1]].settled.index
+    assert newest[-1] > settled[-1]
+    again(app)
+    section(app, "When")
+    section(app, "Time machine")
+    assert facts(app)["Said at"] == said
+    press(app, "Later")
+    assert facts(app)["Said at"] == f"{settled[-2]:%Y-%m-%d %H:%M} UTC"
+    press(app, "Newest")
+    assert facts(app)["Said at"] == f"{newest[-1]:%Y-%m-%d %H:%M} UTC"
+
+
+def test_the_worst_forecast_can_be_looked_at(trained, visit):
+    app = section(visit(trained, "pages/Accuracy.py"), "Time machine")
+    press(app, "Worst")
+    rows = trained.market().snapshot.outlooks[Settings().horizons[1]].settled.tail(200)
+    worst = rows.index[np.argmax(rows["error"].abs() / rows["close"])]
+    assert facts(app)["Said at"] == f"{worst:%Y-%m-%d %H:%M} UTC"
+
+
+# The pulse of the Live page ----------------------------------------------------------------------
+
+
+def test_the_live_page_says_how_far_the_trees_are_trusted_and_how_wild_it_will_be(trained, visit):
+    app = visit(trained)
+    for label in ("In 1 min", "In 45 min"):
+        assert re.fullmatch(r"trees (0|[+-][\d.]+) bps · trust \d+ %", metrics(app)[label].delta)
+    pulse = next(each.value for each in app.markdown if "Next 45 min" in each.value)
+    assert "than usual" in pulse
+    assert len(re.findall("[●○]", pulse)) == 60
+
+
+def test_the_live_page_marks_its_tails_as_walk_forward(trained, visit):
+    assert any("walk-forward" in each.value for each in visit(trained).caption)
+
+
+def test_without_forecasts_the_live_page_has_no_pulse(desk, visit):
+    desk.step()
+    assert not [each for each in visit(desk).markdown if "Next " in each.value]
 
 
 def test_the_ledger_page_works_as_the_first_page_and_says_how_to_begin(desk, visit):

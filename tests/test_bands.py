@@ -1,5 +1,4 @@
 import math
-from unittest import mock
 
 import numpy as np
 import pytest
@@ -7,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from marketpulse import bands as module
-from marketpulse.bands import BANDS, STEP, bands
+from marketpulse.bands import BANDS, bands
 
-OUTWARD = math.exp(STEP * 0.9)
-INWARD = math.exp(-STEP * 0.1)
+RATE = 0.02
+OUTWARD = math.exp(RATE * 0.9)
+INWARD = math.exp(-RATE * 0.1)
 # Of 20 errors from 0 to 1 in equal steps the quantile of rank r is r, and these are the ranks.
 RANKS = {"low_90": 0.0025, "low_50": 0.2125, "high_50": 0.7875, "high_90": 0.9975}
 EVEN = np.linspace(0.0, 1.0, 20)
@@ -19,16 +18,14 @@ EVEN = np.linspace(0.0, 1.0, 20)
 AROUND_NOTHING = np.tile((-1.0, -0.6, 0.6, 1.0), 5)
 
 
-def made(error, *, fitted=20, window=20, fewest=5, steps=1):
-    return bands(
-        np.asarray(error, dtype=float), fitted=fitted, window=window, fewest=fewest, steps=steps
-    )
+def made(error, *, fitted=20, window=20, fewest=5, steps=1, rate=RATE):
+    error = np.asarray(error, dtype=float)
+    return bands(error, fitted=fitted, window=window, fewest=fewest, steps=steps, rate=rate)
 
 
 def quantiles(error, **others):
     """The ends of bands whose width never moves."""
-    with mock.patch.object(module, "STEP", 0.0):
-        return made(error, **others)
+    return made(error, rate=0.0, **others)
 
 
 def widths(error, name="high_90", **others):
@@ -78,7 +75,7 @@ def test_nothing_is_fitted_and_yet_there_are_ends_when_enough_is_known():
 def test_an_outcome_outside_widens_the_bands_when_it_is_known_and_no_earlier(steps):
     # the first outcome is 1, and 0.9975 is as far as the band goes
     ends = made(EVEN[::-1], steps=steps)
-    for name, factor in (("high_90", OUTWARD), ("high_50", math.exp(STEP * 0.5))):
+    for name, factor in (("high_90", OUTWARD), ("high_50", math.exp(RATE * 0.5))):
         assert ends[name][:steps].tolist() == [ends[name][0]] * steps
         assert ends[name][steps] == pytest.approx(RANKS[name] * factor)
 
@@ -86,7 +83,7 @@ def test_an_outcome_outside_widens_the_bands_when_it_is_known_and_no_earlier(ste
 @pytest.mark.parametrize("steps", [1, 3, 9])
 def test_an_outcome_inside_narrows_the_bands_when_it_is_known_and_no_earlier(steps):
     ends = made(np.roll(EVEN, 10), steps=steps)  # the first outcome is 10 / 19
-    for name, factor in (("high_90", INWARD), ("high_50", math.exp(-STEP * 0.5))):
+    for name, factor in (("high_90", INWARD), ("high_50", math.exp(-RATE * 0.5))):
         assert ends[name][:steps].tolist() == [ends[name][0]] * steps
         assert ends[name][steps] == pytest.approx(RANKS[name] * factor)
 

@@ -1,9 +1,8 @@
 from decimal import Decimal
 
-import numpy as np
 import pandas as pd
 
-from marketpulse.charts import CANDLES_SHOWN, accuracy_chart, equity_chart, price_chart
+from marketpulse.charts import CANDLES_SHOWN, equity_chart, outcome_mark, price_chart
 from marketpulse.ledger import Fill, Side
 from tests.test_report import seen, snapshot  # noqa: F401  fixtures
 
@@ -57,13 +56,23 @@ def test_a_chart_does_not_change_the_candles(snapshot, seen):  # noqa: F811
     pd.testing.assert_frame_equal(snapshot.candles, before)
 
 
-def test_outcomes_outside_the_band_are_marked(seen):  # noqa: F811
-    outlook = seen.minute.outlook
-    rows = outlook.settled.tail(100)
-    outside = ~rows["actual"].between(rows["low_90"], rows["high_90"])
-    figure = accuracy_chart(outlook, 100)
-    assert len(named(figure, "Outside the band").x) == outside.sum() > 0
-    assert np.array_equal(named(figure, "What came").y, rows["actual_price"])
+def test_candles_that_came_later_are_drawn_faint_behind_a_line(snapshot, seen):  # noqa: F811
+    known, came = snapshot.candles.iloc[:-20], snapshot.candles.iloc[-20:]
+    figure = price_chart(known, None, seen.long.forecast, came=came)
+    first, second = (trace for trace in figure.data if trace.type == "candlestick")
+    assert len(first.x) == CANDLES_SHOWN
+    assert len(second.x) == 20
+    assert second.opacity < 1
+    assert len(figure.layout.shapes) == 1
+    assert not price_chart(known, None, seen.long.forecast).layout.shapes
+
+
+def test_an_outcome_is_told_apart_by_colour_and_by_word(seen):  # noqa: F811
+    forecast = seen.long.forecast
+    held, missed = outcome_mark(forecast, forecast.high_90), outcome_mark(forecast, 1.0)
+    assert held["name"].endswith(", inside")
+    assert missed["name"] == "It came to 1.000, outside"
+    assert held["marker"]["color"] != missed["marker"]["color"]
 
 
 def test_drawdown_is_drawn_in_percent_below_equity():

@@ -1,11 +1,14 @@
 import gzip
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
 
 from marketpulse.cli import main
+from marketpulse.leaks import LEAKS
+from marketpulse.model import PLANS, Plan
 from marketpulse.sources.recorded import SAMPLE_PATH, load, load_sample
 from tests.exchange_server import ExchangeServer
 
@@ -73,8 +76,74 @@ def test_evaluate_prints_the_documented_json():
     facts = json.loads(result.stdout)
     assert set(facts) == {"symbol", "source", "bars", "horizons"}
     assert facts["bars"] == 10_000
-    assert set(facts["horizons"]["minute"]) == TAIL_KEYS
-    assert set(facts["horizons"]["long"]) == TAIL_KEYS
+    assert set(facts["horizons"]["minute"]) == TAIL_KEYS | {"refused_share"}
+    assert set(facts["horizons"]["long"]) == TAIL_KEYS | {"refused_share"}
+    assert facts["horizons"]["minute"]["refused_share"] == 0
+
+
+def test_where_gaps_forbid_every_forecast_that_is_said_and_nothing_is_made_up(tmp_path):
+    path = tmp_path / "a-quarter-of-an-hour-in-two.csv"
+    sample = load_sample().candles.drop(columns="filled").head(12_000)
+    sample = sample[np.arange(12_000) % 30 < 15].reset_index()
+    sample.rename(columns={"open_time": "time"}).to_csv(path, index=False)
+    facts = json.loads(ran("evaluate", "--source", path, "--json").stdout)
+    for found in facts["horizons"].values():
+        assert (found["n"], found["skill"], found["coverage_90"]) == (0, None, None)
+        assert found["refused_share"] > 0.9
+        assert found["verdict"] == "no evidence"
+    in_words = ran("evaluate", "--source", path).stdout
+    assert "minute: no forecast; " in in_words
+
+
+@pytest.fixture
+def small_plans(monkeypatch):
+    for label, bars in (("minute", 400), ("long", 200)):
+        monkeypatch.setitem(PLANS, label, Plan(bars, bars // 2, bars // 2))
+
+
+@pytest.mark.usefixtures("small_plans")
+def test_evaluate_shows_what_a_leak_pretends_beside_the_alarm():
+    asked = ("evaluate", "--source", "sample", "--bars", 3_000, "--leak", "joined-at-open")
+    facts = json.loads(ran(*asked, "--json").stdout)
+    assert set(facts) == {"symbol", "source", "bars", "horizons", "leak"}
+    assert facts["bars"] == 3_000
+    assert facts["horizons"]["minute"]["verdict"] == "beats naive"
+    leak = facts["leak"]
+    assert (leak["name"], leak["mistake"]) == ("joined-at-open", LEAKS["joined-at-open"].mistake)
+    assert set(leak["alarm"]) == {"minute", "long"}
+    for rung in leak["alarm"].values():
+        assert rung["first"] <= rung["cut"]
+        assert rung["changed"] >= 1
+    words = ran(*asked)
+    assert words.exit_code == 0
+    assert "With the leak joined-at-open: Bars five times as long" in words.stdout
+    assert words.stdout.count("\n  fake skill ") == 2
+    for rung in leak["alarm"].values():
+        assert f"\n  alarm: {rung['sentence']}\n" in words.stdout
+
+
+@pytest.mark.usefixtures("small_plans")
+def test_evaluate_shows_what_a_price_for_a_target_does():
+    asked = ("evaluate", "--source", "sample", "--bars", 3_000, "--target", "price")
+    facts = json.loads(ran(*asked, "--json").stdout)
+    assert set(facts) == {"symbol", "source", "bars", "horizons", "target"}
+    minute = facts["horizons"]["minute"]
+    assert minute["verdict"] == "worse than naive"
+    times = minute["mae"] / minute["mae_naive"]
+    assert times > 5
+    said = ran(*asked).stdout
+    assert f"\n  the error is {times:.0f} times that of naive; R² of the price " in said
+
+
+def test_one_mistake_at_a_time():
+    said = refused("evaluate", "--source", "sample", "--leak", "next-close", "--target", "price")
+    assert said == "Error: A leak and a price target are two mistakes: make one at a time."
+
+
+def test_an_unknown_leak_is_refused_with_the_names_of_all():
+    result = ran("evaluate", "--source", "sample", "--leak", "none")
+    assert result.exit_code == 2
+    assert all(name in result.stderr for name in LEAKS)
 
 
 def test_fetched_candles_come_back_as_they_were(tmp_path):

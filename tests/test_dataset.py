@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from marketpulse.dataset import MIN_VOLATILITY, build, fingerprint, slices
+from marketpulse.dataset import (
+    MIN_VOLATILITY,
+    beside_gaps,
+    build,
+    fingerprint,
+    prices_that_came,
+    slices,
+    volatility_ahead,
+)
 from marketpulse.errors import NotEnoughCandles
 from marketpulse.features import WARM_UP
 from marketpulse.horizons import LONG, MINUTE, ONE_MINUTE
@@ -177,3 +185,37 @@ def test_a_fingerprint_changes_with_any_row_that_a_fit_sees_and_with_no_other(na
     unseen = [rows.train.start - 1, rows.train.stop, rows.calibrate.stop]
     assert all(fingerprint(changed(data, name, row), rows) != expected for row in seen)
     assert all(fingerprint(changed(data, name, row), rows) == expected for row in unseen)
+
+
+# What came ---------------------------------------------------------------------------------------
+
+
+def test_the_price_that_came_is_the_close_so_many_bars_on():
+    frame = candles([100, 101, 102, 103, 104], filled=[3])
+    np.testing.assert_equal(prices_that_came(frame, 1), [101, 102, np.nan, 104, np.nan])
+    np.testing.assert_equal(prices_that_came(frame, 2), [102, np.nan, np.nan, np.nan, np.nan])
+
+
+def test_volatility_ahead_is_that_of_the_ranges_on_the_way():
+    frame = candles([100.0] * 5)
+    frame["high"] = 100 * np.exp([9.0, 0.01, 0.02, 0.0, 0.0])
+    one = 1 / np.sqrt(4 * np.log(2))
+    expected = [np.hypot(0.01, 0.02) * one, 0.02 * one, 0.0, np.nan, np.nan]
+    np.testing.assert_allclose(volatility_ahead(frame, 2), expected)
+
+
+def test_the_size_of_one_step_is_that_of_its_return():
+    data = build(walk(300), MINUTE)
+    np.testing.assert_equal(data.size, np.abs(data.y))
+
+
+def test_a_forecast_is_known_by_what_it_was_made_from():
+    data, longer = build(FRAME.iloc[:300], MINUTE), build(FRAME, MINUTE)
+    assert data.fingerprint_of(-1) == longer.fingerprint_of(299)
+    assert data.fingerprint_of(298) != data.fingerprint_of(299)
+
+
+def test_bars_beside_gaps_are_filled_or_have_too_many_filled_before_them():
+    frame = candles([100.0] * 130, filled=[60, 62, 64, 66])
+    refused = np.flatnonzero(beside_gaps(frame)).tolist()
+    assert refused == [60, 62, 64, *range(66, 120)]

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from marketpulse.features import FEATURES, SPREAD_ONLY, WARM_UP, build
-from marketpulse.horizons import FIVE_MINUTES, ONE_MINUTE
+from marketpulse.horizons import MINUTE, ONE_MINUTE
+from marketpulse.leaks import LEAKS, PLACE
 from tests.build import START, candles, walk
 
 # The same columns in plain Python: one function of the bars up to and including the row ----------
@@ -255,36 +256,17 @@ def test_no_feature_depends_on_a_later_bar(frame, cuts):
     assert not looking_ahead(FEATURES, frame, [min(cut, len(frame) - 1) for cut in cuts])
 
 
-def five_minute_close_by_open_time(frame):
-    longer = frame["close"].groupby(frame.index.floor(FIVE_MINUTES)).last()
-    return longer.reindex(frame.index, method="ffill")
+def leaking_column(leak):
+    return lambda frame: leak.built(frame, MINUTE).X[:, PLACE]
 
 
-LEAKS = {
-    "a centred window": lambda f: f["close"].rolling(5, center=True).mean(),
-    "a z-score over all rows": lambda f: (f["close"] - f["close"].mean()) / f["close"].std(),
-    "a range over all rows": lambda f: f["close"] / f["close"].max(),
-    "a rank over all rows": lambda f: f["close"].rank(pct=True),
-    "an unfinished longer bar": five_minute_close_by_open_time,
-    "the next bar": lambda f: f["close"].shift(-1),
-    "a gap filled backwards": lambda f: f["volume"].where(f["volume"] > 1.0).bfill(),
-    "a gap filled in between": lambda f: f["volume"].where(f["volume"] > 1.0).interpolate(),
-    "a smoother that runs both ways": lambda f: f["close"][::-1].ewm(span=5).mean()[::-1],
-    "a window that ends at the last row": lambda f: f["close"] - f["close"].iloc[-1],
-    "units of the volatility over all rows": lambda f: f["close"].diff() / f["close"].diff().std(),
-    "units of the volatility to come": lambda f: (
-        f["close"].diff() / f["close"].diff().rolling(5).std().shift(-5)
-    ),
-    "the place of the close in the next bar's range": lambda f: (
-        (f["close"] - f["low"].shift(-1)) / (f["high"] - f["low"]).shift(-1)
-    ),
-    "the bars that are left": lambda f: np.arange(len(f))[::-1],
-}
-
-
-def test_the_check_for_looking_ahead_catches_every_leak_and_nothing_else():
-    suspects = {**LEAKS, "an honest one": lambda f: f["close"].shift(1)}
-    assert looking_ahead(suspects, walk(100), [17, 33, 48, 66, 81]) == set(LEAKS)
+def test_the_check_for_looking_ahead_catches_every_leaking_column_and_nothing_else():
+    frame, place = walk(WARM_UP + 130), FEATURES[list(FEATURES)[PLACE]]
+    columns = {name: leaking_column(leak) for name, leak in LEAKS.items()}
+    leaking = {name for name, made in columns.items() if not same(made(frame), place(frame))}
+    assert len(leaking) > 20
+    cuts = [WARM_UP + bars for bars in (17, 33, 48, 66, 81)]
+    assert looking_ahead(columns, frame, cuts) == leaking
 
 
 @pytest.mark.parametrize("bars", [0, 1, 3, 59, WARM_UP - 1])

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from marketpulse.dataset import build
-from marketpulse.forecast import latest, settle, walk_forward
+from marketpulse.forecast import latest, said_at, settle, walk_forward
 from marketpulse.horizons import LONG, MINUTE, ONE_MINUTE
 from marketpulse.model import BANDS, Plan
 from tests.build import START, candles, model_saying, walk
@@ -20,6 +20,7 @@ def predictions(*raws, close=100.0, trust=0.5):
     raw = np.array(raws, dtype=float)
     bands = {name: trust * raw + width for name, width in zip(BANDS, (-4, -1, 1, 4), strict=True)}
     columns = {"close": close, "raw": raw, "trusted": trust * raw, **bands, "trust": trust}
+    columns |= {"expected_move": 0.003, "usual_move": 0.002, "model": "minute-1"}
     return pd.DataFrame(columns, index=index).assign(fit_at=START)
 
 
@@ -37,6 +38,20 @@ def test_the_latest_forecast_is_in_prices():
     assert forecast.high_50 == pytest.approx(110 * math.exp(1))
     assert forecast.high_90 == pytest.approx(110 * math.exp(4))
     assert (forecast.trust, forecast.fit_at) == (0.5, START)
+
+
+def test_a_forecast_says_how_wild_the_move_should_be_against_the_usual_one():
+    forecast = latest(predictions(0.0), MINUTE)
+    assert (forecast.expected_move, forecast.usual_move) == (0.003, 0.002)
+    assert forecast.wildness == pytest.approx(1.5)
+    still = latest(predictions(0.0).assign(usual_move=0.0), MINUTE)
+    assert still.wildness is None
+
+
+def test_what_was_said_at_a_past_bar_can_be_read_again():
+    table = predictions(math.log(1.21), 0.0)
+    assert said_at(table, MINUTE, START).price == pytest.approx(110)
+    assert said_at(table, MINUTE, START + ONE_MINUTE).price == 100
 
 
 def test_without_predictions_there_is_no_latest_forecast():

@@ -125,6 +125,13 @@ def test_a_worker_that_fails_is_reported_and_starts_again(tmp_path, monkeypatch)
     hub.close()
 
 
+def test_live_markets_share_one_record_and_a_replay_has_its_own(hub, tmp_path):
+    hub.watch("a", Settings(source="sample")).step(NOW)
+    assert not (tmp_path / "forecasts.db").exists()
+    hub.watch("b", Settings(source="bitstamp")).step(NOW)
+    assert (tmp_path / "forecasts.db").exists()
+
+
 def _until(condition, seconds=5.0):
     """The first true value of a condition, polled because a thread makes it true."""
     end = time.monotonic() + seconds

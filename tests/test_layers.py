@@ -18,8 +18,12 @@ ORDER = [
     "dataset",
     "bands",
     "model",
+    "importance",
     "forecast",
     "evaluation",
+    "breakdown",
+    "alarm",
+    "leaks",
     "signals",
     "ledger",
     "orders",
@@ -28,6 +32,7 @@ ORDER = [
     "backtest",
     "words",
     "model_store",
+    "store",
     "sources",
     "sources.exchange",
     "sources.yahoo",
@@ -38,6 +43,7 @@ ORDER = [
     "track",
     "report",
     "charts",
+    "accuracy_charts",
     "tables",
     "market",
     "hub",
@@ -57,6 +63,7 @@ OUTSIDE = {
     "pathlib",
     "requests",
     "socket",
+    "sqlalchemy",
     "sqlite3",
     "streamlit",
     "streamlit_autorefresh",
@@ -67,7 +74,7 @@ OUTSIDE = {
     "urllib",
     "yfinance",
 }
-SHELL = {"model_store", "hub", "cli", "__main__"}
+SHELL = {"model_store", "store", "hub", "cli", "__main__"}
 ALLOWED = {("journal", "threading")}  # its lock
 STREAMLIT = {"streamlit", "streamlit_autorefresh"}
 CLOCKS = {"now", "utcnow", "today"}

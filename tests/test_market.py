@@ -3,12 +3,13 @@ import pytest
 
 from marketpulse import model
 from marketpulse.candles import CandleReport
-from marketpulse.errors import SourceUnavailable, UnknownSymbol
+from marketpulse.errors import RecordError, SourceUnavailable, UnknownSymbol
 from marketpulse.horizons import FIVE_MINUTES, LONG, MINUTE, ONE_MINUTE
 from marketpulse.market import RETRY, RETRY_UNKNOWN, Feed, Market
 from marketpulse.model import Plan
 from marketpulse.snapshot import MarketKey
 from marketpulse.sources.recorded import RecordedSource, Recording, Replay
+from marketpulse.store import ForecastRecord
 from tests.build import START, walk
 
 SMALL = {
@@ -190,3 +191,72 @@ def test_a_quiet_market_pauses_until_something_is_due():
     market = opened(RecordedSource(RECORDING))
     settled(market)
     assert pd.Timedelta(0) < market.pause(NOW) <= pd.Timedelta(seconds=5)
+
+
+# On record ---------------------------------------------------------------------------------------
+
+
+def recording_market(record, now=NOW):
+    feed = Feed(RecordedSource(RECORDING), open_record=lambda: record)
+    return Market(KEY, lambda _: feed, fitted, asked_at=now)
+
+
+@pytest.fixture
+def record():
+    kept = ForecastRecord("sqlite://")
+    yield kept
+    kept.close()
+
+
+def test_what_is_said_live_is_put_on_record_and_settled_when_it_comes_due(record):
+    market = recording_market(record)
+    said = settled(market).outlooks[MINUTE]
+    assert said.pending == 1
+    assert said.recorded.empty
+    later = settled(market, NOW + 2 * ONE_MINUTE).outlooks[MINUTE]
+    assert later.pending == 1
+    row = later.recorded.iloc[0]
+    assert later.recorded.index.tolist() == [NOW]
+    assert row["raw"] == said.predictions.loc[NOW, "raw"]
+    assert row["actual_price"] == CANDLES["close"][NOW]
+    assert row["naive_error"] == CANDLES["close"][NOW - ONE_MINUTE] - CANDLES["close"][NOW]
+    assert len(row["data"]) == 64
+
+
+def test_only_what_was_said_before_its_outcome_is_on_record(record):
+    market = recording_market(record)
+    settled(market)
+    settled(market, NOW + 10 * ONE_MINUTE)  # nine bars came while nobody looked
+    said = settled(market, NOW + 12 * ONE_MINUTE).outlooks[MINUTE]
+    assert said.recorded.index.tolist() == [NOW, NOW + 10 * ONE_MINUTE]
+
+
+def test_a_restart_goes_on_with_the_record(record):
+    settled(recording_market(record))
+    later = NOW + 50 * ONE_MINUTE
+    outlooks = settled(recording_market(record, later), later).outlooks
+    assert outlooks[MINUTE].recorded.index.tolist() == [NOW]
+    assert outlooks[LONG].recorded.index.tolist() == [NOW]
+    assert outlooks[LONG].recorded["actual_price"].item() == CANDLES["close"][NOW + 44 * ONE_MINUTE]
+
+
+def test_a_record_that_cannot_be_kept_is_said_and_the_forecasts_go_on():
+    def broken():
+        raise RecordError("The record is damaged.")
+
+    feed = Feed(RecordedSource(RECORDING), open_record=broken)
+    market = Market(KEY, lambda _: feed, fitted, asked_at=NOW)
+    shown = settled(market)
+    assert shown.record_problem == "The record is damaged."
+    assert shown.outlooks[MINUTE].forecast is not None
+
+
+def test_each_model_is_explained_once():
+    market = opened(RecordedSource(RECORDING))
+    settled(market)
+    for _ in range(2):
+        market.explain()
+    worth = {horizon: outlook.importance for horizon, outlook in market.snapshot.outlooks.items()}
+    assert all(not table.empty for table in worth.values())
+    market.explain()
+    assert all(market.snapshot.outlooks[horizon].importance is worth[horizon] for horizon in worth)

@@ -15,11 +15,16 @@ from marketpulse.features import FEATURES, SPREAD_ONLY, WARM_UP
 from marketpulse.forecast import walk_forward
 from marketpulse.horizons import LONG, MINUTE, ONE_MINUTE
 from marketpulse.model import (
+    CENTRE_TREES,
+    RATE,
     TRUST_GRID,
     Plan,
     block_length,
+    centre_trees,
     earned_trust,
     fit,
+    held_out,
+    hourly_moves,
     predict,
     rows_seen,
 )
@@ -49,10 +54,9 @@ def digest(model):
 # Trust -------------------------------------------------------------------------------------------
 
 
-def trust(actual, centre, block=10):
-    return earned_trust(
-        np.asarray(actual, dtype=float), np.asarray(centre, dtype=float), block=block
-    )
+def trust(actual, centre, block=10, z=2.0):
+    actual, centre = np.asarray(actual, dtype=float), np.asarray(centre, dtype=float)
+    return earned_trust(actual, centre, block=block, z=z)
 
 
 UPS_AND_DOWNS = np.array([1.0, -1.0] * 50)
@@ -120,7 +124,7 @@ def saying(centre, *, fit_row=FIT_ROW, **others):
 
 @pytest.fixture
 def width_of_one(monkeypatch):
-    monkeypatch.setattr("marketpulse.bands.STEP", 0.0)
+    monkeypatch.setattr("marketpulse.model.RATE", 0.0)
 
 
 def test_a_forecast_is_the_centre_in_units_of_volatility_and_its_trusted_share():
@@ -145,7 +149,7 @@ def test_the_bands_begin_at_the_calibration_slice_whatever_rows_are_asked_for():
     data = build(walk(120), MINUTE)
     model = saying(0.5, trust=0.4, spread=2.0)
     errors = (data.y[89:] - 0.2) / 2.0
-    ends = bands(errors, fitted=20, window=20, fewest=5, steps=1)
+    ends = bands(errors, fitted=20, window=20, fewest=5, steps=1, rate=RATE)
     for start in (109, 119):
         made = predict(model, data, start, 120)
         assert len(made) == 120 - start
@@ -312,7 +316,7 @@ def test_three_years_later_the_same_candles_make_the_same_forecasts(data, model)
     moved = fit(later, FIT_AT + THREE_YEARS, PLAN)
     now, then = predict(model, data, 1200, 1300), predict(moved, later, 1200, 1300)
     then.index = then.index - THREE_YEARS
-    columns = [name for name in now if name != "fit_at"]
+    columns = [name for name in now if name not in ("fit_at", "model")]
     pd.testing.assert_frame_equal(then[columns], now[columns], check_exact=True, check_freq=False)
 
 
@@ -340,3 +344,36 @@ def test_a_model_is_fitted_at_whole_multiples_of_its_schedule():
     four = START + pd.Timedelta(hours=4)
     assert PLAN.fit_time(four) == four
     assert PLAN.fit_time(four - ONE_MINUTE) == START
+
+
+# Evidence ----------------------------------------------------------------------------------------
+
+
+def test_what_trees_say_of_a_row_they_have_not_seen_knows_nothing_of_its_outcome():
+    random = np.random.default_rng(0)
+    X, y = random.normal(size=(1_000, 3)), random.normal(size=1_000)
+    trees = {**CENTRE_TREES, "loss": "squared_error", "min_samples_leaf": 20}
+    said = held_out(X, y, trees, gap=9)
+    first = slice(0, 200)
+    other = y.copy()
+    other[:209] = 99.0  # the first part, and the rows beside it whose outcomes overlap its own
+    assert held_out(X, other, trees, gap=9)[first].tolist() == said[first].tolist()
+    other[209] = 99.0
+    assert held_out(X, other, trees, gap=9)[first].tolist() != said[first].tolist()
+
+
+@pytest.mark.parametrize(
+    ("horizon", "rows", "leaf"),
+    [(MINUTE, 14_000, 400), (LONG, 12_000, 900), (LONG, 900, 300), (MINUTE, 300, 100)],
+)
+def test_a_leaf_needs_more_rows_the_more_outcomes_overlap(horizon, rows, leaf):
+    assert centre_trees(horizon, rows)["min_samples_leaf"] == leaf
+
+
+def test_the_usual_move_of_an_hour_is_the_median_of_its_own():
+    data = build(walk(3_000), MINUTE)
+    moves = np.abs(data.y * data.scale)
+    usual = hourly_moves(data, slice(0, 3_000))
+    fifth = data.as_of.hour == 5
+    assert usual[5] == np.nanmedian(moves[fifth])
+    assert hourly_moves(data, slice(300, 600))[0] == pytest.approx(np.nanmedian(moves[300:600]))

@@ -4,6 +4,8 @@ import math
 import pandas as pd
 import pytest
 
+from marketpulse.breakdown import WildnessRecord
+from marketpulse.horizons import LONG, MINUTE
 from marketpulse.words import (
     UNKNOWN,
     VERDICT_WORDS,
@@ -11,8 +13,13 @@ from marketpulse.words import (
     bps_text,
     money_text,
     percent_text,
+    price_digits,
     price_text,
+    source_text,
+    strip_text,
+    trust_text,
     verdict_text,
+    wildness_text,
 )
 
 
@@ -100,6 +107,7 @@ def test_an_unknown_age_is_a_dash():
 class Judged:
     verdict: str
     n: int
+    coverage_90: float = 0.9
 
 
 def test_a_verdict_names_the_tail_that_it_is_of():
@@ -110,3 +118,100 @@ def test_a_verdict_names_the_tail_that_it_is_of():
 
 def test_without_a_tail_there_is_no_verdict():
     assert "come due yet" in verdict_text(None)
+
+
+@pytest.mark.parametrize(("price", "digits"), [(62_830, 2), (1_843, 2), (0.5312, 4), (2e-5, 8)])
+def test_amounts_of_cheap_coins_need_more_digits(price, digits):
+    assert price_digits(price) == digits
+
+
+def test_without_trust_the_sentence_says_that_the_forecast_is_the_last_price():
+    assert trust_text(LONG, 0.0, Judged("no evidence", 200, 0.897)).replace("\xa0", " ") == (
+        "The trees' 45-minute centre has earned no trust: the forecast is the last price."
+        " Its 9-in-10 band may be trusted: it held 89.7 % of 200."
+    )
+
+
+@pytest.mark.parametrize(
+    ("verdict", "said"),
+    [
+        ("beats naive", "and the last 200 forecasts beat 'no change'."),
+        ("no evidence", "but the last 200 forecasts do not prove that"),
+        ("worse than naive", "but the last 200 forecasts did worse than 'no change'."),
+    ],
+)
+def test_with_trust_the_sentence_says_what_it_was_worth(verdict, said):
+    text = trust_text(MINUTE, 0.35, Judged(verdict, 200)).replace("\xa0", " ")
+    assert text.startswith("The trees' 1-minute centre has earned 35 % of trust: so much of its")
+    assert said in text
+
+
+@pytest.mark.parametrize(
+    ("horizon", "coverage", "n", "said"),
+    [
+        (MINUTE, 0.80, 200, "was too narrow: it held only 80.0 % of 200."),
+        (MINUTE, 0.98, 500, "was too wide: it held 98.0 % of 500."),
+        (LONG, 0.80, 200, "is not proven wrong: it held 80.0 % of 200"),
+        (LONG, 0.60, 200, "was too narrow: it held only 60.0 % of 200."),
+        (LONG, 0.90, 50, "held 90.0 % of 50: too few to judge it by."),
+        (MINUTE, 0.925, 1000, "may be trusted: it held 92.5 % of 1,000."),
+    ],
+)
+def test_a_band_is_judged_by_independent_outcomes(horizon, coverage, n, said):
+    assert said in trust_text(horizon, 0.0, Judged("no evidence", n, coverage)).replace("\xa0", " ")
+
+
+def test_a_source_is_told_in_a_few_words():
+    assert source_text(from_record=True, recorded=500, pending=9) == "on record, said live"
+    walked = "walk-forward, what the models would have said"
+    assert source_text(from_record=False, recorded=0, pending=0) == walked
+    assert source_text(from_record=False, recorded=0, pending=9) == (
+        f"{walked} (0 settled on record, 9 pending)"
+    )
+
+
+RECORD = WildnessRecord(wilder=100, wilder_larger=63, calmer=50, calmer_larger=19)
+NONE_YET = WildnessRecord(0, 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("wildness", "said"),
+    [
+        (1.62, "**wilder than usual** at this hour, 1.6 × the norm."),
+        (1.1, "**wilder than usual** at this hour, 1.1 × the norm."),
+        (0.7, "**calmer than usual** at this hour, 0.7 × the norm."),
+        (1.05, "**about as wild as usual** at this hour."),
+    ],
+)
+def test_a_statement_on_wildness_names_its_horizon_and_size(wildness, said):
+    assert wildness_text(45, wildness, NONE_YET) == f"Next 45 min: {said}"
+
+
+def test_a_statement_on_wildness_carries_its_own_record():
+    assert (
+        "The move was larger than usual 63 % of 100 times after 'wilder',"
+        " 38 % of 50 times after 'calmer'."
+    ) in wildness_text(45, 1.6, RECORD)
+
+
+def test_too_few_statements_have_no_record():
+    few = WildnessRecord(wilder=9, wilder_larger=9, calmer=10, calmer_larger=4)
+    text = wildness_text(45, 1.6, few)
+    assert "40 % of 10 times after 'calmer'" in text
+    assert "after 'wilder'" not in text
+
+
+@pytest.mark.parametrize("wildness", [None, math.nan, math.inf])
+def test_without_a_norm_nothing_is_wild(wildness):
+    assert wildness_text(45, wildness, RECORD) == ""
+
+
+def test_a_strip_shows_outcomes_in_time_order_and_says_its_count_aloud():
+    text = strip_text([True, True, False, True]).replace("\xa0", " ")
+    assert ":blue[●●]:orange[○]:blue[●]" in text
+    assert 'aria-label="Last forecasts: 3 of 4 inside the 9-in-10 band"' in text
+    assert text.endswith(" 3 of 4 inside the 9-in-10 band")
+
+
+def test_a_strip_of_nothing_is_nothing():
+    assert strip_text([]) == ""

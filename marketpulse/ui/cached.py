@@ -11,13 +11,14 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from marketpulse import charts, report
+from marketpulse import accuracy_charts, charts, report, tables
 from marketpulse.hub import Hub
 from marketpulse.ledger import Fill
-from marketpulse.report import Report
+from marketpulse.report import Report, View
 from marketpulse.settings import DEFAULTS, Settings
-from marketpulse.snapshot import MarketKey, Outlook, Snapshot
+from marketpulse.snapshot import MarketKey, Snapshot
 from marketpulse.sources.catalogue import recorded_names
+from marketpulse.tables import Said
 
 # Allocations before a collection of the youngest generation, and how many of each before the next.
 RARE_COLLECTIONS = (100_000, 50, 50)
@@ -73,17 +74,64 @@ def shared_price_chart(snapshot: Snapshot, seen: Report, fills: tuple[Fill, ...]
     )
 
 
-@st.cache_resource(max_entries=32, show_spinner=False)
-def _accuracy_chart(
-    key: MarketKey, revision: int, asked_at: pd.Timestamp, minutes: int, n: int, _outlook: Outlook
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _pulse(
+    key: MarketKey, revision: int, asked_at: pd.Timestamp, settings: Settings, _report: Report
+) -> str:
+    return tables.pulse_text(_report)
+
+
+def shared_pulse(snapshot: Snapshot, seen: Report) -> str:
+    """The Live page's lines on how wild it will be and how the last bands did, Markdown."""
+    shown = Settings(minute=seen.settings.minute, long=seen.settings.long, tail=seen.settings.tail)
+    return _pulse(snapshot.key, snapshot.revision, snapshot.asked_at, shown, seen)
+
+
+# What a breakdown of one view depends on: the market, the bar, the horizon, and which forecasts.
+ViewKey = tuple[MarketKey, int, pd.Timestamp, str, int, int, bool]
+
+
+def _view_key(snapshot: Snapshot, view: View) -> ViewKey:
+    horizon = view.outlook.horizon
+    when = (snapshot.key, snapshot.revision, snapshot.asked_at)
+    return (*when, horizon.label, horizon.steps, len(view.settled), view.from_record)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _breakdown(key: ViewKey, name: str, _view: View) -> pd.DataFrame:
+    return tables.BREAKDOWNS[name](_view)
+
+
+def shared_breakdown(snapshot: Snapshot, view: View, name: str) -> pd.DataFrame:
+    """A table of `marketpulse.tables.BREAKDOWNS`, computed once per closed bar."""
+    return _breakdown(_view_key(snapshot, view), name, view)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _accuracy_figure(key: ViewKey, name: str, _table: pd.DataFrame, _view: View) -> go.Figure:
+    return accuracy_charts.CHARTS[name][1](_table, _view.outlook.horizon)
+
+
+def shared_accuracy_figure(snapshot: Snapshot, view: View, name: str) -> go.Figure | None:
+    """A figure of `marketpulse.accuracy_charts.CHARTS`, drawn once per closed bar.
+
+    None if there is nothing to draw yet.
+    """
+    table = shared_breakdown(snapshot, view, accuracy_charts.CHARTS[name][0])
+    return None if table.empty else _accuracy_figure(_view_key(snapshot, view), name, table, view)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _hindsight_chart(
+    key: ViewKey, as_of: pd.Timestamp, _candles: pd.DataFrame, _said: Said
 ) -> go.Figure:
-    return charts.accuracy_chart(_outlook, n)
+    return accuracy_charts.hindsight_chart(_candles, _said.forecast, _said.actual_price)
 
 
-def shared_accuracy_chart(snapshot: Snapshot, outlook: Outlook, n: int) -> go.Figure:
-    """The Accuracy page's chart, drawn once per closed bar."""
-    key = (snapshot.key, snapshot.revision, snapshot.asked_at, outlook.horizon.minutes)
-    return _accuracy_chart(*key, n, outlook)
+def shared_hindsight_chart(snapshot: Snapshot, view: View, said: Said) -> go.Figure:
+    """What was known and said at a past bar, and what came; drawn once per closed bar."""
+    key = _view_key(snapshot, view)
+    return _hindsight_chart(key, said.forecast.as_of, snapshot.candles, said)
 
 
 @st.cache_resource(show_spinner=False)

@@ -4,6 +4,8 @@ from typing import Any
 
 from streamlit import column_config
 
+from marketpulse.bands import BANDS
+
 
 def trade_columns(currency: str) -> dict[str, Any]:
     """Columns of the table of fills, amounts in ``currency``."""
@@ -19,3 +21,30 @@ def trade_columns(currency: str) -> dict[str, Any]:
         "reason": "Why",
         "realised": number(f"Realised ({currency})", format="%.2f"),
     }
+
+
+def forecast_columns(currency: str, digits: int) -> dict[str, Any]:
+    """Columns of the table of settled forecasts, prices in ``currency`` with as many digits."""
+    time, number = column_config.DatetimeColumn, column_config.NumberColumn
+    moment = "YYYY-MM-DD HH:mm"
+    prices = (
+        *("last_price", "forecast", "trees", "actual", *BANDS),
+        *("error", "raw_error", "naive_error"),
+    )
+    moves = ("volatility", "expected_move", "usual_move")
+    return {
+        "as_of": time("As of (UTC)", format=moment),
+        "due": time("Due (UTC)", format=moment),
+        "fit_at": time("Fitted (UTC)", format=moment),
+        **{name: number(f"{_words(name)} ({currency})", format=f"%.{digits}f") for name in prices},
+        **{name: number(_words(name), format="%.5f") for name in moves},
+        "trust": number("Trust", format="percent"),
+        "inside_90": "In 9-in-10 band",
+        "inside_50": "In 1-in-2 band",
+        "model": "Model",
+        "on_record": "On record",
+    }
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ").capitalize()

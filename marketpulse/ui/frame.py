@@ -137,6 +137,8 @@ def _draw_provenance(shown: Snapshot, live: Snapshot, settings: Settings) -> Non
     trouble = hub().worker_errors.get(shown.key)
     if trouble:
         st.error(f"The worker failed and starts again: {trouble}", icon=":material/error:")
+    if shown.record_problem:
+        st.warning(shown.record_problem, icon=":material/history_edu:")
     if shown.has_candles:
         st.caption(provenance(shown))
     if shown.ended:

@@ -1,7 +1,5 @@
 """The parts of the Live page, from the top of the screen to its end."""
 
-from typing import Literal
-
 import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -9,14 +7,13 @@ from streamlit.delta_generator import DeltaGenerator
 from marketpulse import performance, report
 from marketpulse.backtest import holding
 from marketpulse.charts import equity_chart
-from marketpulse.forecast import Lean
 from marketpulse.horizons import ONE_MINUTE
 from marketpulse.ledger import FLAT, equity
 from marketpulse.report import View
 from marketpulse.settings import PRESET_HELP, PRESETS
 from marketpulse.signals import Signal, Thresholds
-from marketpulse.tables import preset_lines, tail_table
-from marketpulse.ui.cached import shared_price_chart
+from marketpulse.tables import preset_lines, source_lines, tail_table
+from marketpulse.ui.cached import shared_price_chart, shared_pulse
 from marketpulse.ui.frame import Frame
 from marketpulse.ui.sidebar import use_preset
 from marketpulse.words import (
@@ -30,9 +27,8 @@ from marketpulse.words import (
 )
 
 SIGNAL_WORDS = {"buy": ":blue[Buy]", "sell": ":orange[Sell]", "hold": "Wait"}
-ARROWS: dict[Lean, Literal["up", "down", "off"]] = {"up": "up", "down": "down", "flat": "off"}
-# Five beside each other on a wide screen, two on a phone. Pixels.
-METRIC_WIDTH = 150
+# Five beside each other on a wide screen, two on a phone of 360 pixels.
+METRIC_WIDTH = 160
 CHART_CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d"]}
 
 
@@ -53,7 +49,7 @@ def draw_metrics(frame: Frame) -> None:
     snapshot, book = frame.snapshot, frame.journal.ledger
     if snapshot.price is None:
         return
-    with st.container(horizontal=True, horizontal_alignment="distribute", gap="small"):
+    with st.container(horizontal=True, horizontal_alignment="distribute", gap="xsmall"):
         price, minute, long, held, profit = (st.container(width=METRIC_WIDTH) for _ in range(5))
     hour = snapshot.candles["close"].iloc[-61:]
     price.metric(
@@ -82,6 +78,7 @@ def draw_metrics(frame: Frame) -> None:
         percent_text(made / float(book.deposits), 2, signed=True) if book.fills else None,
         help="Mark-to-market: what the book is worth now, less what was paid in, after all fees.",
     )
+    _draw_pulse(frame)
 
 
 def _draw_forecast_metric(place: DeltaGenerator, view: View) -> None:
@@ -90,21 +87,28 @@ def _draw_forecast_metric(place: DeltaGenerator, view: View) -> None:
     if forecast is None:
         place.metric(f"In {minutes} min", UNKNOWN, help=view.outlook.missing)
         return
-    shown = forecast.horizon.minutes
+    shown, trust = forecast.horizon.minutes, percent_text(forecast.trust, 0)
+    lean = bps_text(forecast.lean_bps, 1 if abs(forecast.lean_bps) < 10 else 0)
     label = f"In {shown} min" + (f" ({minutes} min is in training)" if view.waiting else "")
     place.metric(
         label,
         price_text(forecast.price),
-        f"trees {bps_text(forecast.lean_bps, 1)}",
+        f"trees {lean} · trust {trust}",
         delta_color="off",
-        delta_arrow=ARROWS[forecast.lean],
+        delta_arrow="off",
         help=(
             f"For {forecast.target_time:%H:%M} UTC. 9 in 10: {price_text(forecast.low_90)} to"
-            f" {price_text(forecast.high_90)}. Below: where the trees lean. They have earned"
-            f" {percent_text(forecast.trust, 0)} of trust, so that much of their lean is in the"
-            " forecast."
+            f" {price_text(forecast.high_90)}. Below: how far the trees lean from the last price,"
+            f" and the trust that they have earned: {trust} of their lean is in the forecast."
         ),
     )
+
+
+def _draw_pulse(frame: Frame) -> None:
+    """How wild the next minutes should be, and the last outcomes in or out of the band."""
+    text = shared_pulse(frame.snapshot, frame.report)
+    if text:
+        st.markdown(text, unsafe_allow_html=True)
 
 
 def draw_chart(frame: Frame) -> None:
@@ -142,10 +146,11 @@ def draw_tail(frame: Frame) -> None:
     """How the last forecasts did, beside no forecast at all."""
     report = frame.report
     st.markdown("##### How good were they? Always beside 'the price stays where it is'")
-    for view in (report.minute, report.long):
-        horizon = view.outlook.horizon.minutes
-        st.markdown(f"- **{horizon} min**: the trees: {verdict_text(view.tail)}.")
+    views = (report.minute, report.long)
+    verdicts = ((view.outlook.horizon.minutes, verdict_text(view.tail)) for view in views)
+    st.markdown("\n".join(f"- **{each} min**: the trees: {said}." for each, said in verdicts))
     if report.minute.tail or report.long.tail:
+        st.caption(source_lines(report))
         st.table(tail_table(report), border="horizontal")
 
 
