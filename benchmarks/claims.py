@@ -32,6 +32,21 @@ def at_most(claim: str, value: float, limit: float) -> Claim:
     return Claim(claim, round(value, 3), limit, value <= limit)
 
 
+def at_least(claim: str, value: float, limit: float) -> Claim:
+    """The claim that a figure is at least ``limit``."""
+    return Claim(claim, round(value, 3) + 0.0, limit, value >= limit)  # no -0
+
+
+def above(claim: str, value: float, limit: float) -> Claim:
+    """The claim that a figure is larger than ``limit``."""
+    return Claim(claim, round(value, 3), limit, value > limit)
+
+
+def unmeasured(claim: str, limit: float, why: str) -> Claim:
+    """A claim that does not hold, because nothing was measured."""
+    return Claim(f"{claim} (not measured: {why})", 0.0, limit, False)
+
+
 def publish(benchmark: str, claims: Sequence[Claim]) -> int:
     """Print the claims, for people first and as JSON on the last line; return the exit code."""
     width = max(len(claim.claim) for claim in claims)
