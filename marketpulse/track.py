@@ -6,12 +6,12 @@ from typing import Any, Protocol
 
 import pandas as pd
 
-from marketpulse import candles as candle_table
 from marketpulse import dataset, features
 from marketpulse.dataset import Dataset
 from marketpulse.errors import NotEnoughCandles
+from marketpulse.evaluation import on_grid
 from marketpulse.forecast import latest, scored, settle, walk_forward
-from marketpulse.horizons import ONE_MINUTE, Horizon
+from marketpulse.horizons import Horizon
 from marketpulse.importance import importance
 from marketpulse.model import PLANS, HorizonModel, Plan
 from marketpulse.settings import KNOBS
@@ -173,9 +173,7 @@ class Track:
         return True
 
     def _bars(self, candles: pd.DataFrame) -> pd.DataFrame:
-        if self._horizon.bar == ONE_MINUTE:
-            return candles
-        return candle_table.resample(candles, self._horizon.bar)
+        return on_grid(candles, self._horizon)
 
     def _full_history(self, bars: pd.DataFrame) -> int:
         """Bars from the start of a full train slice to the newest one."""
