@@ -22,7 +22,8 @@ TRUST_GRID = np.linspace(0.0, 1.0, 21)
 # overlapping outcomes come from few stretches of market, and what beat naive there often ends.
 TRUST_Z, TRUST_Z_OVERLAPPING = 1.0, 3.0
 # Parts of the train slice that are each forecast by trees fitted to the others, as evidence.
-FOLDS = 5
+# More of them leave more to learn from, and stumps are cheap.
+FOLDS, FOLDS_OVERLAPPING = 5, 8
 RETRAIN_EVERY = pd.Timedelta(hours=4)
 # How far one outcome moves the log of a band's width. Larger reacts faster and costs sharpness.
 RATE = 0.02
@@ -185,12 +186,14 @@ def fit(data: Dataset, fit_at: pd.Timestamp, plan: Plan) -> HorizonModel:
     centre = _fitted(centre_X, aims, trees)
     spread = _spread(train_X, data.size[train], data.horizon)
     trained_on = (data.as_of[rows.train.start], data.as_of[rows.train.stop - 1])
-    unseen = held_out(centre_X, aims, trees, gap=data.horizon.steps)
+    overlapping = data.horizon.steps > 1
+    folds = FOLDS_OVERLAPPING if overlapping else FOLDS
+    unseen = held_out(centre_X, aims, trees, gap=data.horizon.steps, folds=folds)
     trust = earned_trust(
         np.concatenate((train_y, calibration_y)),
         np.concatenate((unseen, centre.predict(calibration_X[:, CENTRE_COLUMNS]))),
         block=block_length(data.horizon),
-        z=TRUST_Z if data.horizon.steps == 1 else TRUST_Z_OVERLAPPING,
+        z=TRUST_Z_OVERLAPPING if overlapping else TRUST_Z,
     )
     returns = data.y[rows.calibrate] * data.scale[rows.calibrate]
     low, high = np.nanquantile(returns, (BANDS["low_90"], BANDS["high_90"]))
@@ -252,17 +255,19 @@ def _spread(X: Array, size: Array, horizon: Horizon) -> Any:
     return in_logs.fit(X, np.maximum(size, MIN_SPREAD))
 
 
-def held_out(X: Array, y: Array, trees: Mapping[str, Any], *, gap: int) -> Array:
+def held_out(
+    X: Array, y: Array, trees: Mapping[str, Any], *, gap: int, folds: int = FOLDS
+) -> Array:
     """What the trees would say of each row if they had not seen it.
 
-    The rows are cut into `FOLDS` parts in time order; each is forecast by trees fitted to the
+    The rows are cut into ``folds`` parts in time order; each is forecast by trees fitted to the
     others, less ``gap`` rows on either side of it, whose outcomes overlap its own.
 
     Returns
     -------
     ndarray of shape (n,)
     """
-    said, edges = np.empty(len(y)), np.linspace(0, len(y), FOLDS + 1).astype(int)
+    said, edges = np.empty(len(y)), np.linspace(0, len(y), folds + 1).astype(int)
     for start, stop in pairwise(edges.tolist()):
         others = np.r_[0 : max(0, start - gap), min(len(y), stop + gap) : len(y)]
         said[start:stop] = _fitted(X[others], y[others], trees).predict(X[start:stop])

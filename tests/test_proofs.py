@@ -165,7 +165,7 @@ def test_no_fit_is_given_a_row_whose_outcome_was_unknown(horizon, monkeypatch):
     assert data.as_of[newest] == fit_at
     fitted = [max(X, y) for what, X, y in given if what == "fit"]
     judged = [X for what, X, _ in given if what == "predict"]
-    assert len(fitted) == 2 + model.FOLDS
+    assert len(fitted) == 2 + (model.FOLDS if horizon.steps == 1 else model.FOLDS_OVERLAPPING)
     assert max(fitted) == newest - horizon.steps - plan.calibration_bars - horizon.steps
     assert max(judged) == newest - horizon.steps
 
