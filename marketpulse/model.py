@@ -23,7 +23,7 @@ TRUST_GRID = np.linspace(0.0, 1.0, 21)
 TRUST_Z, TRUST_Z_OVERLAPPING = 1.0, 3.0
 # Parts of the train slice that are each forecast by trees fitted to the others, as evidence.
 # More of them leave more to learn from, and stumps are cheap.
-FOLDS, FOLDS_OVERLAPPING = 5, 8
+FOLDS, FOLDS_OVERLAPPING = 3, 8
 RETRAIN_EVERY = pd.Timedelta(hours=4)
 # How far one outcome moves the log of a band's width. Larger reacts faster and costs sharpness.
 RATE = 0.02

@@ -120,7 +120,7 @@ def save(path: Path, key: bytes, facts: dict[str, object], fitted: HorizonModel)
     import joblib
 
     dump = io.BytesIO()
-    joblib.dump(fitted, dump, compress=3)
+    joblib.dump(fitted, dump, compress=1)
     body = json.dumps(facts).encode() + b"\n" + dump.getvalue()
     path.parent.mkdir(parents=True, exist_ok=True)
     with NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
