@@ -49,10 +49,13 @@ class CandleReport:
         there were crypto prices), ``duplicate``.
     filled : int
         Bars inside the span for which the venue reported nothing.
+    flagged : tuple of (rule, count)
+        Rows that were kept although something is odd about them, by rule.
     """
 
     dropped: tuple[tuple[str, int], ...] = ()
     filled: int = 0
+    flagged: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

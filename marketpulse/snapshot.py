@@ -8,11 +8,12 @@ import pandas as pd
 from marketpulse.candles import CandleReport
 from marketpulse.forecast import Forecast
 from marketpulse.horizons import ONE_MINUTE, Horizon
-from marketpulse.sources import Quote
+from marketpulse.sources import Quote, VenueState
 from marketpulse.sources.recorded import Replay
 
 # Older than this many bars, the newest candle carries no signal and no trade.
 STALE_BARS = 3
+NO_OFFSET = pd.Timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,12 @@ class Snapshot:
         Last failure of each venue that was asked.
     record_problem : str
         Why forecasts are not put on record, as a sentence; empty if they are.
+    venues : tuple of VenueState
+        Every venue that may serve this market, the preferred one first; none for a recording.
+    clock_offset : pandas.Timedelta
+        What was added to this machine's clock to make ``now``, which is the venue's.
+    cache_problem : str
+        Why candles are not kept on disk, as a sentence; empty if they are, or need not be.
     """
 
     key: MarketKey
@@ -111,6 +118,9 @@ class Snapshot:
     problem: str = ""
     failures: Mapping[str, str] = field(default_factory=dict)
     record_problem: str = ""
+    venues: tuple[VenueState, ...] = ()
+    clock_offset: pd.Timedelta = NO_OFFSET
+    cache_problem: str = ""
 
     @property
     def has_candles(self) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import pandas as pd
 
@@ -23,6 +23,39 @@ class Quote:
 
     price: float
     time: pd.Timestamp
+
+
+@dataclass(frozen=True, slots=True)
+class VenueState:
+    """How it stands with one venue at one moment.
+
+    Attributes
+    ----------
+    venue : str
+    state : {"unasked", "ok", "failing", "resting", "banned", "blocked"}
+        ``failing``: its last call failed, and it will be asked again as usual. ``resting``: it
+        failed several times in a row and is left alone until ``until``. ``banned``: it told us to
+        stay away until then. ``blocked``: it does not serve this server's country, and is not
+        asked again.
+    until : pandas.Timestamp or None
+        UTC time before which it is not asked.
+    error : str
+        What went wrong last, as a sentence; empty if its last call worked.
+    calls : int
+        Requests sent to it within the last hour.
+    clock_offset : pandas.Timedelta or None
+        By how much its clock is ahead of ours; None if it never said what time it is.
+    answered : pandas.Timestamp or None
+        UTC time of its last good answer.
+    """
+
+    venue: str
+    state: Literal["unasked", "ok", "failing", "resting", "banned", "blocked"] = "unasked"
+    until: pd.Timestamp | None = None
+    error: str = ""
+    calls: int = 0
+    clock_offset: pd.Timedelta | None = None
+    answered: pd.Timestamp | None = None
 
 
 class CandleSource(Protocol):
