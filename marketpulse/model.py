@@ -241,7 +241,15 @@ def centre_trees(horizon: Horizon, rows: int) -> dict[str, Any]:
 
 
 def _fitted(X: Array, y: Array, trees: Mapping[str, Any]) -> Any:
-    return regressor()(**trees).fit(X, y)
+    return regressor()(**trees).fit(_learnable(X), y)
+
+
+def _learnable(X: Array) -> Array:
+    """The same rows, a column of which nothing is known as a constant, which teaches nothing.
+
+    There are some at a venue that tells no volume, and scikit-learn fails over them.
+    """
+    return np.where(np.isnan(X).all(axis=0), 0.0, X)
 
 
 def _spread(X: Array, size: Array, horizon: Horizon) -> Any:
@@ -252,7 +260,7 @@ def _spread(X: Array, size: Array, horizon: Horizon) -> Any:
 
     trees = regressor()(**SPREAD_TREES_OVERLAPPING)
     in_logs = TransformedTargetRegressor(trees, func=np.log, inverse_func=np.exp)
-    return in_logs.fit(X, np.maximum(size, MIN_SPREAD))
+    return in_logs.fit(_learnable(X), np.maximum(size, MIN_SPREAD))
 
 
 def held_out(

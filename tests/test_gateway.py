@@ -143,6 +143,16 @@ def test_nobody_is_let_through_while_a_venue_rests_and_one_is_after_it(gateway, 
     assert ask(gateway, question) == "candles"
 
 
+def test_a_ban_is_over_for_a_question_that_was_refused_a_moment_before_its_end(gateway, clock):
+    failing(gateway, banned(429, 60))
+    question = Question("candles")
+    clock.seconds += 59
+    with pytest.raises(SourceUnavailable, match="it is left alone until 10:00:01 UTC"):
+        ask(gateway, question, "quote")
+    clock.seconds += 2
+    assert ask(gateway, question, "quote") == "candles"
+
+
 def test_a_blocked_venue_is_never_asked_again(gateway, clock):
     failing(gateway, banned(451, float("inf")))
     clock.seconds += 1e9

@@ -346,6 +346,14 @@ def test_a_model_is_fitted_at_whole_multiples_of_its_schedule():
     assert PLAN.fit_time(four - ONE_MINUTE) == START
 
 
+@pytest.mark.parametrize("horizon", [MINUTE, LONG])
+def test_a_venue_that_tells_no_volume_is_forecast_all_the_same(horizon):
+    data = build(walk(900, bar=horizon.bar).assign(volume=math.nan), horizon)
+    said = predict(fit(data, data.as_of[879], Plan(400, 300, 200)), data, 880, 900)
+    assert np.isfinite(said[["raw", *BANDS]].to_numpy()).all()
+    assert len(said) == 20
+
+
 # Evidence ----------------------------------------------------------------------------------------
 
 

@@ -201,7 +201,9 @@ class Gateway:
             with self._noting:
                 self._unknown[symbol] = (at + UNKNOWN_KEPT_S, error)
         elif isinstance(error, SourceUnavailable):
-            flight.usable_until = at + FAILURE_KEPT_S
+            # Not beyond the moment at which the venue may be asked again.
+            left = self._standing.wait(at)
+            flight.usable_until = at + (min(left, FAILURE_KEPT_S) if left > 0 else FAILURE_KEPT_S)
 
     def _asked(self, ask: Callable[["Wire"], Any], now: pd.Timestamp) -> Any:
         if not self._calling.acquire(timeout=DEADLINE_S):
