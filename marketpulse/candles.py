@@ -89,7 +89,7 @@ class CandleReport:
         Bars inside the span for which the venue reported nothing.
     flagged : tuple of (rule, count)
         Bars that were kept although something is odd about them, by rule: ``conflict`` (rows of
-        one bar disagreed), and those of `oddities`.
+        one bar disagreed), and those of `oddities`. Of a market also ``revised``.
     """
 
     dropped: tuple[tuple[str, int], ...] = ()

@@ -266,9 +266,15 @@ class Market:
             )
         both = candle_table.merge(before.candles, page.candles, ONE_MINUTE)
         changed = not both.equals(before.candles)
+        revised = candle_table.revised(before.candles, page.candles)
+        if len(revised):
+            # What was said from an older word of the venue is said again from the newer one.
+            for track in self._tracks.values():
+                track.forget(revised[0])
         if changed and before.has_candles and len(both):
             both = both[both.index >= both.index[-1] - HISTORY]
-        added = candle_table.concat_reports((before.report, page.report))
+        told_again = CandleReport(flagged=(("revised", len(revised)),) if len(revised) else ())
+        added = candle_table.concat_reports((before.report, page.report, told_again))
         self._snapshot = replace(
             before,
             candles=both,

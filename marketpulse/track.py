@@ -101,6 +101,15 @@ class Track:
             self._tell(predictions=nothing, settled=nothing, forecast=None, missing=str(error))
         return True
 
+    def forget(self, since: pd.Timestamp) -> None:
+        """Take back every forecast that knew a bar which opened at or after ``since``.
+
+        The next `advance` makes them anew. What is on record stays as it was said.
+        """
+        known, self._seen = self.outlook.predictions, None
+        if not known.empty:
+            self._tell(predictions=known[known.index <= since])
+
     def short_of(self, tail: int) -> bool:
         """Whether there are fewer settled forecasts than that, and more can be had."""
         return self._can_extend and len(self.outlook.settled) < tail

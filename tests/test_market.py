@@ -260,3 +260,33 @@ def test_each_model_is_explained_once():
     assert all(not table.empty for table in worth.values())
     market.explain()
     assert all(market.snapshot.outlooks[horizon].importance is worth[horizon] for horizon in worth)
+
+
+# Revised bars ------------------------------------------------------------------------------------
+
+
+class Revising(RecordedSource):
+    """The recording, of which the venue tells one bar with another close from some time on."""
+
+    bar, revised_at, close = NOW - 2 * ONE_MINUTE, NOW + ONE_MINUTE, 61_000.0
+
+    def pages(self, symbol, *, start, now):
+        (page,) = super().pages(symbol, start=start, now=now)
+        candles = page.candles.copy()
+        if now >= self.revised_at and self.bar in candles.index:
+            candles.loc[self.bar, ["high", "close"]] = self.close
+        yield type(page)(candles, page.report)
+
+
+def test_a_bar_that_is_revised_is_told_and_what_stood_on_it_is_said_again():
+    market, later = opened(Revising(RECORDING)), NOW + 70 * pd.Timedelta(seconds=1)
+    before = settled(market)
+    after = settled(market, later)
+    assert dict(after.report.flagged)["revised"] == 1
+    assert after.candles.loc[Revising.bar, "close"] == Revising.close
+    said = after.outlooks[MINUTE].predictions
+    assert said.loc[NOW - ONE_MINUTE, "close"] == Revising.close
+    older = before.outlooks[MINUTE].predictions.loc[: NOW - 2 * ONE_MINUTE]
+    pd.testing.assert_frame_equal(said.loc[older.index], older)
+    late = settled(opened(Revising(RECORDING), later), later).outlooks[MINUTE].predictions
+    pd.testing.assert_frame_equal(said.tail(60), late.tail(60), check_exact=True)
