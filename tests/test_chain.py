@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from marketpulse.candles import CandleReport, Cleaned
-from marketpulse.errors import SourceUnavailable, UnknownSymbol
+from marketpulse.errors import BadReply, SourceUnavailable, UnknownSymbol
 from marketpulse.sources import Provenance, Quote
 from marketpulse.sources.chain import ChainSource
 from marketpulse.sources.exchange import ExchangeSource
@@ -224,3 +224,45 @@ def test_a_real_exchange_that_hangs_is_passed_over(server: ExchangeServer) -> No
     source = ChainSource(venues, stagger=0.2, patience=0.5)
     assert source.quote("BTC/USD", now=NOW).price == 700.5
     assert source.venue == "coinbase"
+
+
+# A sudden price -----------------------------------------------------------------------------------
+
+
+def leaping(to: float, *others: Venue) -> ChainSource:
+    """A chain whose first venue, at 100, tells another price as soon as its candles are read."""
+    first = Venue(100)
+    source = chain(first, *others)
+    read(source)
+    first.price = to
+    return source
+
+
+def test_a_price_that_moved_a_little_is_taken_as_it_is() -> None:
+    second = Venue(500)
+    source = leaping(102.9, second)
+    before = second.asked
+    assert source.quote("BTC/USD", now=NOW).price == 102.9
+    assert second.asked == before
+
+
+def test_a_sudden_price_is_taken_if_a_second_venue_tells_about_the_same() -> None:
+    silent = Venue(1, error=SourceUnavailable("v1 is down."))
+    assert leaping(50.0, silent, Venue(51)).quote("BTC/USD", now=NOW).price == 50.0
+
+
+@pytest.mark.parametrize(
+    ("others", "sentence"),
+    [
+        ([Venue(99)], "v100 tells a sudden price of BTC/USD, 50.5; v99 tells 99."),
+        ([], "v100 tells a sudden price of BTC/USD, 50.5, that no other venue confirms."),
+    ],
+)
+def test_a_sudden_price_is_refused_if_no_second_venue_tells_about_the_same(
+    others: list[Venue], sentence: str
+) -> None:
+    source = leaping(50.5, *others)
+    with pytest.raises(BadReply) as caught:
+        source.quote("BTC/USD", now=NOW)
+    assert str(caught.value) == sentence
+    assert source.venue == "v100"

@@ -20,13 +20,22 @@ import pandas as pd
 
 from marketpulse import candles as candle_table
 from marketpulse.candles import CandleReport, Cleaned
-from marketpulse.errors import CacheError, ClockOff, DataError, SourceUnavailable, UnknownSymbol
+from marketpulse.errors import (
+    BadReply,
+    CacheError,
+    ClockOff,
+    DataError,
+    SourceUnavailable,
+    UnknownSymbol,
+)
 from marketpulse.horizons import ONE_MINUTE
 from marketpulse.sources import NO_OFFSET, CandleSource, Provenance, Quote
 from marketpulse.sources.candle_cache import CandleCache
 
 # Closed bars that are read again, because venues revise them (rule F31).
 REREAD = 3 * ONE_MINUTE
+# A price that is further from the last close is not taken on the word of one venue (F20).
+FAR = candle_table.LEAST_WICK
 # So little history is asked for rather than read from disk.
 SHORT = pd.Timedelta(minutes=15)
 
@@ -76,6 +85,7 @@ class ChainSource:
         self._lock = Lock()
         self._chosen: CandleSource | None = None
         self._venue = "auto"
+        self._last_close: float | None = None
 
     @property
     def venue(self) -> str:
@@ -101,18 +111,23 @@ class ChainSource:
             If those venues that answer have no such pair.
         """
 
-        def first_page(source: CandleSource) -> tuple[Iterator[Cleaned], pd.DataFrame]:
+        def first_page(
+            source: CandleSource,
+        ) -> tuple[Cleaned | None, Iterator[Cleaned], pd.DataFrame]:
             kept = self._kept(source, symbol, start, now)
             begin = start if kept.empty else kept.index[-1] - REREAD
             pages = source.pages(symbol, start=max(start, begin), now=now)
             first = next(pages, None)
-            return (pages if first is None else chain((first,), pages)), kept
+            return first, pages, kept
 
         try:
-            source, (pages, kept) = self._call(symbol, first_page)
+            source, (first, rest, kept) = self._call(symbol, first_page)
         except SourceUnavailable:
             yield from self._offline(symbol, start, now)
             raise
+        pages = rest if first is None else chain((first,), rest)
+        if first is not None and len(first.candles):
+            self._last_close = float(first.candles["close"].iloc[-1])
         yield from self._joined(source, symbol, pages, kept)
 
     def quote(self, symbol: str, *, now: pd.Timestamp) -> Quote:
@@ -121,15 +136,36 @@ class ChainSource:
         Raises
         ------
         SourceUnavailable, UnknownSymbol
-            As for `pages`. A venue that has no price keeps its place: its candles may be fine.
+            As for `pages`. A venue that has no price keeps its place: its candles may be fine. So
+            does one whose price is far from its last close and not that of a second venue.
         """
 
         def ask(source: CandleSource) -> Quote:
             return source.quote(symbol, now=now)
 
         chosen = self._chosen
-        price: Quote = ask(chosen) if chosen is not None else self._call(symbol, ask)[1]
-        return price
+        source, price = self._call(symbol, ask) if chosen is None else (chosen, ask(chosen))
+        told: Quote = price
+        if self._last_close is not None and not near(told.price, self._last_close):
+            self._require_second(source, told.price, symbol, ask)
+        return told
+
+    def _require_second(
+        self, source: CandleSource, price: float, symbol: str, ask: Callable[[CandleSource], Quote]
+    ) -> None:
+        """Raise unless the first other venue that answers tells about the same price."""
+        told = f"{source.venue} tells a sudden price of {symbol}, {price:,.10g}"
+        for other in self._sources:
+            if other is source:
+                continue
+            try:
+                second = ask(other).price
+            except DataError:
+                continue
+            if near(price, second):
+                return
+            raise BadReply(f"{told}; {other.venue} tells {second:,.10g}.")
+        raise BadReply(f"{told}, that no other venue confirms.")
 
     def _call(self, symbol: str, ask: Callable[[CandleSource], Any]) -> tuple[CandleSource, Any]:
         """The source that answered, and what it answered."""
@@ -209,6 +245,11 @@ class ChainSource:
             source, kept = found[-max(newest)[1]]
             self._venue = source.venue
             yield _page(kept)
+
+
+def near(price: float, other: float) -> bool:
+    """Whether two prices differ by no more than a market may move between them."""
+    return abs(price / other - 1.0) <= FAR
 
 
 @dataclass(slots=True)
