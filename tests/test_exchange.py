@@ -322,6 +322,16 @@ def test_candles_of_local_time_are_refused_where_others_were_asked_for(
         window(ExchangeSource(venue, server.url), NEWEST - 9 * MINUTE)
 
 
+@pytest.mark.parametrize("venue", ["kraken", "gemini"])
+def test_of_an_old_reply_the_newest_candle_is_left_out_because_it_may_have_been_forming(
+    server: ExchangeServer, venue: str
+) -> None:
+    server.fail(venue, "local-time", on=("candles",))
+    candles = window(ExchangeSource(venue, server.url), NEWEST - 399 * MINUTE)
+    assert candles.index[-1] == NEWEST - pd.Timedelta(hours=5)
+    assert candles["close"].iloc[-1] == 3100  # and not 3100.5, which is on its way
+
+
 @pytest.mark.parametrize("venue", VENUES)
 def test_a_candle_from_the_future_is_dropped_and_counted(
     server: ExchangeServer, venue: str

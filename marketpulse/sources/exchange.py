@@ -5,6 +5,7 @@ character, a cut-off reply becomes some hundreds. So a reply is judged by what i
 the absence of an exception: by `marketpulse.sources.wire` before ccxt sees it, and here after.
 """
 
+import importlib
 import time
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches
@@ -160,6 +161,7 @@ class ExchangeSource:
             return replies.page(
                 self._venue, symbol, _table(rows),
                 since=None if whole else begin, closed_by=wire.closed_by(now),
+                may_form=newest and self._facts.sends_forming,
             )  # fmt: skip
         except MalformedCandles as error:
             raise BadReply(f"{self._venue} sent no usable candles: {error}") from error
@@ -196,6 +198,9 @@ class ExchangeSource:
         return pairs
 
     def _wire(self) -> "Wire":
+        # Before the clock of the first call starts: it takes a second or two.
+        importlib.import_module("ccxt")
+
         from marketpulse.sources.wire import Wire
 
         return Wire(self._venue)

@@ -14,6 +14,8 @@ from marketpulse.sources import Quote
 # A price cannot be of a later time than this, seen from the venue's own clock: more than the
 # offset of a clock is known by, and less than would make an old price look new.
 LATEST = pd.Timedelta(seconds=30)
+# Beyond this age nothing is acted on, so that one candle less does no harm.
+OLD = 4 * ONE_MINUTE
 
 
 def page(
@@ -23,6 +25,7 @@ def page(
     *,
     since: pd.Timestamp | None,
     closed_by: pd.Timestamp,
+    may_form: bool = False,
 ) -> Cleaned:
     """Closed candles of one reply.
 
@@ -36,6 +39,9 @@ def page(
         From when on candles were asked for; None if the venue ignores that.
     closed_by : pandas.Timestamp
         A bar that was not over by then is left out.
+    may_form : bool
+        Whether the venue's newest row is the bar that has not closed yet. If all of a reply is old,
+        nobody knows whether that one had closed when the venue stood still, so it is left out.
 
     Raises
     ------
@@ -47,6 +53,9 @@ def page(
     """
     if since is not None and (raw.index < since).mean() > 0.5:
         raise BadReply(f"{venue} sent candles of {symbol} of another time than was asked for.")
+    newest = raw.index.max()
+    if may_form and newest < closed_by - OLD:
+        raw = raw[raw.index < newest]
     cleaned = candle_table.clean(raw, ONE_MINUTE, closed_by)
     if cleaned.candles.empty:
         raise BadReply(f"{venue} sent no closed candle of {symbol}.")

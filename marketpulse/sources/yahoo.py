@@ -165,6 +165,7 @@ class YahooSource:
         """
         from marketpulse.sources.wire import Wire
 
+        _prepared()  # before the clock of the first call starts: it takes a second or two
         root = self._base_url
         return Wire(
             "yahoo",
