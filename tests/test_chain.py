@@ -72,7 +72,7 @@ def within(seconds: float, done: Callable[[], bool]) -> bool:
 
 def test_the_first_venue_is_chosen_and_nobody_else_is_asked_when_it_answers() -> None:
     first, second = Venue(1), Venue(2)
-    source = chain(first, second)
+    source = ChainSource([first, second], stagger=60)
     assert source.venue == "auto"
     assert read(source) == [1, 1]
     assert source.venue == "v1"

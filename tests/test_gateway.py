@@ -254,6 +254,23 @@ def test_different_questions_are_put_one_after_the_other():
     assert most == 1
 
 
+def test_a_call_that_waited_for_its_turn_is_told_the_time_at_its_turn():
+    gateway, begun, may_end, seen = Gateway("bitstamp", Line), Event(), Event(), []
+
+    def first(_):
+        begun.set()
+        may_end.wait(10)
+
+    with ThreadPoolExecutor(2) as pool:
+        pool.submit(ask, gateway, first, "first")
+        assert begun.wait(10)
+        waiting = pool.submit(ask, gateway, lambda wire: seen.append(wire.begun[0]), "second")
+        time.sleep(0.3)
+        may_end.set()
+        waiting.result(10)
+    assert seen[0] - NOW >= pd.Timedelta(seconds=0.25)
+
+
 def test_every_call_is_told_the_time_and_how_long_it_may_take(gateway):
     seen = []
     ask(gateway, lambda wire: seen.append(wire.begun))

@@ -110,13 +110,14 @@ class ChainSource:
         UnknownSymbol
             If those venues that answer have no such pair.
         """
+        at_present = _going_on(now)
 
         def first_page(
             source: CandleSource,
         ) -> tuple[Cleaned | None, Iterator[Cleaned], pd.DataFrame]:
             kept = self._kept(source, symbol, start, now)
             begin = start if kept.empty else kept.index[-1] - REREAD
-            pages = source.pages(symbol, start=max(start, begin), now=now)
+            pages = source.pages(symbol, start=max(start, begin), now=at_present())
             first = next(pages, None)
             return first, pages, kept
 
@@ -139,9 +140,10 @@ class ChainSource:
             As for `pages`. A venue that has no price keeps its place: its candles may be fine. So
             does one whose price is far from its last close and not that of a second venue.
         """
+        at_present = _going_on(now)
 
         def ask(source: CandleSource) -> Quote:
-            return source.quote(symbol, now=now)
+            return source.quote(symbol, now=at_present())
 
         chosen = self._chosen
         source, price = self._call(symbol, ask) if chosen is None else (chosen, ask(chosen))
@@ -245,6 +247,12 @@ class ChainSource:
             source, kept = found[-max(newest)[1]]
             self._venue = source.venue
             yield _page(kept)
+
+
+def _going_on(now: pd.Timestamp) -> Callable[[], pd.Timestamp]:
+    """The machine's time from ``now`` on: a venue may be asked seconds after the one before it."""
+    begun = time.monotonic()
+    return lambda: now + pd.Timedelta(seconds=time.monotonic() - begun)
 
 
 def near(price: float, other: float) -> bool:

@@ -206,13 +206,15 @@ class Gateway:
             flight.usable_until = at + (min(left, FAILURE_KEPT_S) if left > 0 else FAILURE_KEPT_S)
 
     def _asked(self, ask: Callable[["Wire"], Any], now: pd.Timestamp) -> Any:
+        came = self._clock()
         if not self._calling.acquire(timeout=DEADLINE_S):
             raise SourceUnavailable(f"{self._venue} is busy with other questions.")
         try:
             self._require_welcome(now)
             if self._wire is None:
                 self._wire = self._connect()
-            self._wire.begin(now, DEADLINE_S)
+            # Waiting and connecting take a while, which would look like an offset of the clock.
+            self._wire.begin(now + pd.Timedelta(seconds=self._clock() - came), DEADLINE_S)
             return self._noted(self._wire, ask)
         finally:
             self._calling.release()
