@@ -293,6 +293,8 @@ class Market:
             self._quote_due = wall + self._refresh
             try:
                 quote = source.quote(self.key.symbol, now=self._machine_time(wall))
+            except ClockOff as error:  # then nobody knows how old the candles are, either
+                self._fail(error, wall)
             except DataError as error:
                 self._quote_due = wall + max(self._refresh, RETRY)
                 self._snapshot = replace(self._snapshot, problem=str(error))

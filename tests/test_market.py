@@ -3,7 +3,7 @@ import pytest
 
 from marketpulse import model
 from marketpulse.candles import CandleReport
-from marketpulse.errors import RecordError, SourceUnavailable, UnknownSymbol
+from marketpulse.errors import ClockOff, RecordError, SourceUnavailable, UnknownSymbol
 from marketpulse.horizons import FIVE_MINUTES, LONG, MINUTE, ONE_MINUTE
 from marketpulse.market import RETRY, RETRY_UNKNOWN, Feed, Market
 from marketpulse.model import Plan
@@ -55,6 +55,7 @@ class Pages(RecordedSource):
 
     name = "bitstamp"
     fault = None
+    price_fault = None
 
     @property
     def venue(self):
@@ -66,6 +67,21 @@ class Pages(RecordedSource):
         whole = next(super().pages(symbol, start=start, now=now))
         for end in range(len(whole.candles), 0, -1000):
             yield type(whole)(whole.candles.iloc[max(0, end - 1000) : end], CandleReport())
+
+    def quote(self, symbol, *, now):
+        if self.price_fault:
+            raise self.price_fault
+        return super().quote(symbol, now=now)
+
+
+class Asked(RecordedSource):
+    """The recording, counting how often it is asked for candles."""
+
+    asked = 0
+
+    def pages(self, symbol, *, start, now):
+        self.asked += 1
+        return super().pages(symbol, start=start, now=now)
 
 
 def test_a_market_forecasts_both_horizons_from_the_newest_closed_bars(snapshot):
@@ -124,6 +140,19 @@ def test_a_source_that_fails_leaves_the_last_good_candles_and_one_sentence():
     assert after.age == 2 * ONE_MINUTE
 
 
+def test_a_price_that_shows_a_clock_to_be_off_puts_the_age_of_the_candles_in_doubt():
+    source = Pages(RECORDING)
+    market = opened(source)
+    assert not settled(market).stale
+    source.price_fault = ClockOff("This machine's clock is 6 min behind that of bitstamp.")
+    after = market.step(NOW + pd.Timedelta(seconds=20))
+    assert after.problem == str(source.price_fault)
+    assert not after.clock_known
+    assert after.stale
+    source.price_fault = None
+    assert market.step(NOW + pd.Timedelta(seconds=20) + RETRY).clock_known
+
+
 def test_a_source_that_works_again_clears_its_problem():
     source = Pages(RECORDING)
     market = opened(source)
@@ -143,6 +172,17 @@ def test_a_market_that_never_had_candles_says_why_and_asks_again():
     assert market.step(NOW).problem == "bitstamp has no XYZ/USD; near: XRP/USD."
     assert not market.snapshot.has_candles
     assert market.pause(NOW) == RETRY_UNKNOWN
+
+
+def test_after_the_history_nothing_is_asked_until_the_next_bar_has_closed():
+    source = Asked(RECORDING)
+    market = opened(source)
+    settled(market)
+    for seconds in (1, 30, 61):
+        market.step(NOW + pd.Timedelta(seconds=seconds))
+    assert source.asked == 1
+    market.step(NOW + pd.Timedelta(seconds=62))
+    assert source.asked == 2
 
 
 def test_candles_of_another_venue_replace_the_old_ones_whole():
