@@ -1,7 +1,7 @@
 """What a market publishes: one immutable picture, everything that the pages draw."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
@@ -121,6 +121,16 @@ class Snapshot:
     clock_offset: pd.Timedelta = NO_OFFSET
     clock_known: bool = True
     cache_problem: str = ""
+
+    def seen_at(self, wall: pd.Timestamp) -> "Snapshot":
+        """The same, but as old as it is at a wall-clock time after it was published.
+
+        Whoever publishes may be busy, or wait for a venue that hangs; the candles age all the same.
+        A replay's clock waits for it.
+        """
+        if self.replay is not None:
+            return self
+        return replace(self, now=max(self.now, wall + self.clock_offset))
 
     @property
     def has_candles(self) -> bool:

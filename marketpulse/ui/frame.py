@@ -70,11 +70,11 @@ def open_frame(title: str) -> Frame:
     settings = session.settings()
     live, refused = _watch(hub(), settings)
     market = _shown(hub(), live, settings)
-    snapshot = market.snapshot
+    snapshot, asked = (each.snapshot.seen_at(hub().clock()) for each in (market, live))
     draw_sidebar(title, settings, snapshot.venue)
     _keep_url(settings)
     _draw_navigation(settings)
-    _draw_provenance(snapshot, live.snapshot, settings)
+    _draw_provenance(snapshot, asked, settings)
     if refused:
         st.warning(refused, icon=":material/hourglass:")
     seen = shared_report(snapshot, replace(settings, symbol=snapshot.key.symbol))
@@ -82,7 +82,7 @@ def open_frame(title: str) -> Frame:
         freeze_imports()
     _start_timer(settings, snapshot, seen, time.perf_counter() - started)
     journal = session.book(snapshot)
-    return Frame(settings, market, snapshot, live.snapshot, seen, journal)
+    return Frame(settings, market, snapshot, asked, seen, journal)
 
 
 def _watch(hub: Hub, settings: Settings) -> tuple[Market, str]:

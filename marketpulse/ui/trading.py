@@ -7,11 +7,13 @@ import streamlit as st
 
 from marketpulse import health, orders
 from marketpulse.errors import InvalidOrder
+from marketpulse.hub import Clock
 from marketpulse.journal import Journal, Rejection
 from marketpulse.ledger import Fill, Ledger
 from marketpulse.market import Market
 from marketpulse.snapshot import Snapshot
 from marketpulse.ui import session
+from marketpulse.ui.cached import hub
 from marketpulse.ui.frame import Frame
 from marketpulse.words import money_text, price_text
 
@@ -40,13 +42,13 @@ class Ticket:
     fee_rate: float
 
 
-def carry_out(ticket: Ticket, market: Market, journal: Journal) -> None:
+def carry_out(ticket: Ticket, market: Market, clock: Clock, journal: Journal) -> None:
     """Fill a ticket at the market's price of this moment, or note why not.
 
     Runs as a button's callback. It touches no Streamlit state, because a rerun may interrupt any
     access to it and would tear the trade.
     """
-    snapshot = market.snapshot
+    snapshot = market.snapshot.seen_at(clock())
     journal.place(lambda ledger: _filled(ticket, snapshot, ledger), id=ticket.id, time=snapshot.now)
 
 
@@ -111,7 +113,7 @@ def _draw_button(
         label,
         key=f"ticket-{ticket.id}",
         on_click=carry_out,
-        args=(ticket, frame.market, book),
+        args=(ticket, frame.market, hub().clock, book),
         disabled=not possible,
         type="primary" if deed == "buy" else "secondary",
         width="stretch",
