@@ -31,6 +31,7 @@ class Venue:
         self.price = float(number)
         self.error = error
         self.asked = 0
+        self.told: list[pd.Timestamp] = []
         self.may_answer = Event()
         if ready:
             self.may_answer.set()
@@ -41,12 +42,14 @@ class Venue:
         if self.error is not None:
             raise self.error
 
-    def pages(self, *_: object, **__: object) -> Iterator[Cleaned]:
+    def pages(self, *_: object, now: pd.Timestamp, **__: object) -> Iterator[Cleaned]:
+        self.told.append(now)
         for page in (2, 1):
             self._answer()
             yield Cleaned(ramp(page) * 0 + self.price, CandleReport())
 
-    def quote(self, *_: object, **__: object) -> Quote:
+    def quote(self, _: str, *, now: pd.Timestamp) -> Quote:
+        self.told.append(now)
         self._answer()
         return Quote(self.price, NOW)
 
@@ -95,6 +98,20 @@ def test_a_better_venue_that_is_only_a_little_slower_still_wins() -> None:
         slow.may_answer.set()
         assert prices.result(5) == [1, 1]
     assert source.venue == "v1"
+
+
+def test_a_question_that_comes_later_with_the_same_time_is_told_how_late_it_is() -> None:
+    venue = Venue(1)
+    source = ChainSource([venue], stagger=60)
+    list(source.pages("BTC/USD", start=START, now=NOW))
+    time.sleep(0.2)
+    source.quote("BTC/USD", now=NOW)
+    source.quote("BTC/USD", now=NOW + MINUTE)
+    first, later, next_minute = venue.told
+    tenth = pd.Timedelta(seconds=0.1)
+    assert first - NOW < tenth
+    assert later - first >= 2 * tenth
+    assert next_minute - (NOW + MINUTE) < tenth
 
 
 def test_a_venue_that_hangs_costs_no_more_than_the_patience() -> None:

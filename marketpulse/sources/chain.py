@@ -86,6 +86,7 @@ class ChainSource:
         self._chosen: CandleSource | None = None
         self._venue = "auto"
         self._last_close: float | None = None
+        self._told: tuple[pd.Timestamp, float] | None = None
 
     @property
     def venue(self) -> str:
@@ -110,7 +111,7 @@ class ChainSource:
         UnknownSymbol
             If those venues that answer have no such pair.
         """
-        at_present = _going_on(now)
+        at_present = self._going_on(now)
 
         def first_page(
             source: CandleSource,
@@ -140,7 +141,7 @@ class ChainSource:
             As for `pages`. A venue that has no price keeps its place: its candles may be fine. So
             does one whose price is far from its last close and not that of a second venue.
         """
-        at_present = _going_on(now)
+        at_present = self._going_on(now)
 
         def ask(source: CandleSource) -> Quote:
             return source.quote(symbol, now=at_present())
@@ -168,6 +169,18 @@ class ChainSource:
                 return
             raise BadReply(f"{told}; {other.venue} tells {second:,.10g}.")
         raise BadReply(f"{told}, that no other venue confirms.")
+
+    def _going_on(self, now: pd.Timestamp) -> Callable[[], pd.Timestamp]:
+        """The machine's time from the first question on that was told ``now``.
+
+        A market asks for candles and then, seconds later and with the same ``now``, for the price;
+        and in a race the last venue is asked seconds after the first. Without that, the time
+        between would look like an offset of the clock.
+        """
+        if self._told is None or self._told[0] != now:
+            self._told = now, time.monotonic()
+        began = self._told[1]
+        return lambda: now + pd.Timedelta(seconds=time.monotonic() - began)
 
     def _call(self, symbol: str, ask: Callable[[CandleSource], Any]) -> tuple[CandleSource, Any]:
         """The source that answered, and what it answered."""
@@ -247,12 +260,6 @@ class ChainSource:
             source, kept = found[-max(newest)[1]]
             self._venue = source.venue
             yield _page(kept)
-
-
-def _going_on(now: pd.Timestamp) -> Callable[[], pd.Timestamp]:
-    """The machine's time from ``now`` on: a venue may be asked seconds after the one before it."""
-    begun = time.monotonic()
-    return lambda: now + pd.Timedelta(seconds=time.monotonic() - begun)
 
 
 def near(price: float, other: float) -> bool:
