@@ -6,6 +6,7 @@ and presses the page's own timer: what it receives in one rerun is what a browse
 
 import json
 import os
+import select
 import socket
 import subprocess
 import sys
@@ -254,8 +255,19 @@ class Session:
         run = self.rerun()
         while True:
             yield run
-            time.sleep(max(0.0, run.end + run.timer[1] - time.perf_counter()))
+            self.wait(run.end + run.timer[1] - time.perf_counter())
             run = self.tick(run)
+
+    def wait(self, seconds: float) -> None:
+        """Do nothing for so long but answer the server's pings, or it would hang up."""
+        until = time.perf_counter() + seconds
+        while (left := until - time.perf_counter()) > 0:
+            if select.select([self._socket], [], [], left)[0]:
+                code, frame = self._socket.recv_data(control_frame=True)
+                if code == websocket.ABNF.OPCODE_CLOSE:
+                    raise ConnectionError("the server hung up")
+                if code == websocket.ABNF.OPCODE_BINARY:  # news, but of no run
+                    self._resolved(ForwardMsg.FromString(frame))
 
     def close(self) -> None:
         """Leave."""
