@@ -9,7 +9,6 @@ The other venue's prices are 1 % higher, so that no candle of one can pass for o
 Where the market decides, `benchmarks.scenes` looks at what a visitor would see.
 """
 
-import importlib
 import re
 import sys
 import time
@@ -46,7 +45,7 @@ from tests.exchange_server.replies import healthy, spoiled
 LONGEST_S = 12.0
 MOST_INAPPLICABLE = 16
 # Most of the time goes into waiting. Yahoo's client serves one caller at a time.
-EXCHANGES_AT_ONCE = 10
+EXCHANGES_AT_ONCE = 6
 # Every page of a venue that sends four candles costs a request.
 SHORT_WINDOW = pd.Timedelta(minutes=30)
 # A venue that failed at each of these is left alone for so long.
@@ -232,8 +231,7 @@ def read(stage: Stage, mode: str, fault: str, door: Kind, url: str | None = None
     """
     cell, right = Cell(), rules.right(mode, fault, stage.venue)
     source = stage.source(url)
-    # One that answers is waited for, however busy this machine is.
-    patience = {} if right.error is not None else {"patience": LONGEST_S}
+    patience = {} if right.error is not None else {"patience": scenes.PATIENCE_S}
     chain = ChainSource([source, stage.other_source()], **patience)
     now = stage.clock.now()
     start = now.floor("min") - (SHORT_WINDOW if mode == "F27" else WINDOW)
@@ -382,17 +380,18 @@ def begun(mode: str, venue: str, pool: ThreadPoolExecutor) -> list["Future[Cell]
 
 def prepare() -> None:
     """Have all at hand that would keep the first one waiting who asks for it, and no other."""
-    for client in ("ccxt", "yfinance"):
-        importlib.import_module(client)
     scenes.use_small_models()
     spoiled(healthy([]), "zip-bomb")
+    for venue in VENUES:
+        with staged(venue) as stage:
+            scenes.settled(stage, scenes.opened(stage, stage.source()))
 
 
 def matrix(modes: Iterable[str] = MODES, venues: Iterable[str] = VENUES) -> Matrix:
     """Every cell of the matrix, by mode and venue."""
     prepare()
+    away = scenes.zones() if "F29" in modes else {}
     with ThreadPoolExecutor(EXCHANGES_AT_ONCE) as pool, ThreadPoolExecutor(1) as one:
-        away = pool.submit(scenes.zones) if "F29" in modes else None
         reasons = {(m, v): rules.inapplicable(m, v) for m in modes for v in venues}
         jobs = {
             (mode, venue): begun(mode, venue, one if venue == "yahoo" else pool)
@@ -406,8 +405,8 @@ def matrix(modes: Iterable[str] = MODES, venues: Iterable[str] = VENUES) -> Matr
                 cells[key].problems += done.problems
                 cells[key].fakes += done.fakes
                 cells[key].slowest = max(cells[key].slowest, done.slowest)
-        for venue in venues if away is not None else ():
-            cells["F29", venue].problems += away.result()[venue]
+        for venue in venues if away else ():
+            cells["F29", venue].problems += away[venue]
     return cells
 
 

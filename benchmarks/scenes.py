@@ -32,6 +32,8 @@ SMALL = {
     "long": Plan(train_bars=120, min_train_bars=80, calibration_bars=60),
 }
 A_MINUTE_S, TWO_MINUTES_S = 60.0, 125.0
+# A venue that answers is waited for, however busy this machine is.
+PATIENCE_S = 12.0
 # When clocks are set in New York, and days like others elsewhere.
 ZONES = ("America/New_York", "Asia/Kolkata", "Pacific/Apia")
 CHANGES = ("2024-03-10 07:30", "2024-11-03 06:30")
@@ -44,7 +46,7 @@ def use_small_models() -> None:
 
 def opened(stage: Stage, *sources: CandleSource) -> Market:
     """A market that asks these, the first one rather than the second."""
-    chain = ChainSource(sources)
+    chain = ChainSource(sources, patience=PATIENCE_S)
     market = Market(
         MarketKey("auto", SYMBOL), lambda _: Feed(chain),
         lambda _, data, fit_at, plan: model.fit(data, fit_at, plan), asked_at=stage.clock.now(),
