@@ -157,7 +157,10 @@ def position(app):
 
 
 def charts(app):
-    return app.get("plotly_chart")
+    """The live chart, and then the plain ones."""
+    ours = app.get("bidi_component")
+    live = [each for each in ours if each.proto.component_name == "marketpulse_chart"]
+    return [*live, *app.get("plotly_chart")]
 
 
 def sentences(app):
@@ -234,7 +237,7 @@ def test_the_live_page_shows_its_headline_both_forecasts_and_the_metrics(trained
     headline = next(each.value for each in app.markdown if each.value.startswith("####"))
     assert "BTC/USD in 45 min" in headline
     assert "Your costs are" in headline
-    assert '"candlestick"' in charts(app)[0].proto.spec
+    assert "candlestick" in charts(app)[0].proto.json
     assert bar(app).startswith(f":blue-badge[Live] **BTC/USD** · {VENUE} · ")
     assert ":blue[:material/check_circle:] newest candle closed" in bar(app)
 

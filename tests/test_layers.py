@@ -48,6 +48,7 @@ ORDER = [
     "health",
     "track",
     "report",
+    "fans",
     "charts",
     "accuracy_charts",
     "tables",

@@ -20,6 +20,7 @@ from marketpulse.settings import DEFAULTS, Settings
 from marketpulse.snapshot import MarketKey, Snapshot
 from marketpulse.sources.catalogue import recorded_names
 from marketpulse.tables import Said
+from marketpulse.ui.live_chart import Spec
 
 # Allocations before a collection of the youngest generation, and how many of each before the next.
 RARE_COLLECTIONS = (100_000, 50, 50)
@@ -60,18 +61,21 @@ def shared_report(snapshot: Snapshot, settings: Settings) -> Report:
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _price_chart(
     key: MarketKey, revision: int, asked_at: pd.Timestamp, settings: Settings,
-    fills: tuple[Fill, ...], _snapshot: Snapshot, _report: Report,
-) -> go.Figure:  # fmt: skip
-    return charts.price_chart(
-        _snapshot.candles, _report.minute.forecast, _report.long.forecast, fills
-    )
+    fills: tuple[Fill, ...], zone: str, _snapshot: Snapshot, _report: Report,
+) -> Spec:  # fmt: skip
+    minute, long = _report.minute.forecast, _report.long.forecast
+    past = _report.long.settled
+    figure = charts.price_chart(_snapshot.candles, minute, long, fills, past=past, zone=zone)
+    return Spec.of(figure, charts.price_alt(_snapshot.candles, (minute, long), zone))
 
 
-def shared_price_chart(snapshot: Snapshot, seen: Report, fills: tuple[Fill, ...]) -> go.Figure:
+def shared_price_chart(
+    snapshot: Snapshot, seen: Report, fills: tuple[Fill, ...], zone: str = "UTC"
+) -> Spec:
     """The Live page's chart, drawn once per closed bar."""
-    shown = Settings(minute=seen.settings.minute, long=seen.settings.long)
+    shown = Settings(minute=seen.settings.minute, long=seen.settings.long, tail=seen.settings.tail)
     return _price_chart(
-        snapshot.key, snapshot.revision, snapshot.asked_at, shown, fills, snapshot, seen
+        snapshot.key, snapshot.revision, snapshot.asked_at, shown, fills, zone, snapshot, seen
     )
 
 
