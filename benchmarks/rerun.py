@@ -57,7 +57,7 @@ def ready(session: Session) -> Run:
     """
     begun = time.perf_counter()
     for run in session.ticking():
-        if run.has_forecasts and run.timer[1] >= DEFAULTS.refresh:
+        if run.has_forecasts and run.timer.interval >= DEFAULTS.refresh:
             return run
         if run.end - begun > TIMEOUT_S:
             break
@@ -107,7 +107,7 @@ def main() -> int:
         with app_server(folder, closed_venues(), command=COMMAND, **{TIMES: str(file)}) as server:
             runs, trained = measured(server, folder / "models")
         times = script_times(file, runs[-1].session_id)
-    closed = ["plotly_chart" in run.fresh for run in runs]
+    closed = [run.whole for run in runs]
     cpu = [1000 * each["cpu"] for each in times]
     print(
         f"{len(runs)} reruns after {WARM_UP}, {sum(closed)} of them after a bar had closed;"

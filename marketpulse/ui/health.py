@@ -61,3 +61,12 @@ def draw_troubles(frame: Frame) -> None:
     lines = health.troubles(frame.snapshot, hub().worker_errors.get(key, ""))
     well = "No trouble with the record of forecasts, the candles kept on disk, or the worker."
     st.markdown("\n".join(f"- {line}" for line in lines or [well]))
+
+
+def draw_page(frame: Frame) -> None:
+    """All of it, because every age on it moves."""
+    draw_standing(frame)
+    draw_figures(frame)
+    draw_venues(frame)
+    draw_cleaning(frame)
+    draw_troubles(frame)

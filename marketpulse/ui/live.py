@@ -41,6 +41,14 @@ def decided(frame: Frame) -> Signal | None:
     return report.signal(frame.report, frame.snapshot, held)
 
 
+def draw_moving(frame: Frame) -> None:
+    """What moves with every tick: the headline and the figures of now."""
+    if frame.snapshot.has_candles:
+        draw_headline(frame)
+        draw_metrics(frame)
+        draw_price_line(frame)
+
+
 def draw_headline(frame: Frame) -> None:
     """The whole page in three sentences."""
     st.markdown(f"#### {report.headline(frame.report, frame.snapshot, decided(frame))}")
@@ -125,7 +133,6 @@ def draw_chart(frame: Frame) -> None:
     """Candles with both forecasts as fans."""
     spec = shared_price_chart(frame.snapshot, frame.report, frame.journal.ledger.fills)
     live_chart(spec, key=PRICE_CHART)
-    draw_price_line(frame)
     if frame.report.long.forecast is None:
         st.caption(f":material/hourglass_top: {_progress(frame)}")
 
