@@ -109,7 +109,8 @@ class Hub:
     ) -> None:
         self.clock = clock
         self.home = home or home_folder()
-        self._store = ModelStore(models or models_folder(), signing_key(self.home))
+        self.models = models or models_folder()
+        self._store = ModelStore(self.models, signing_key(self.home))
         self._threads = threads
         self._open_live = open_live or partial(live_source, home=self.home)
         self._lock = Lock()

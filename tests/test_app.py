@@ -719,6 +719,7 @@ def test_the_health_page_works_as_the_first_page(desk, visit):
     assert headings(app)[0].startswith(f"#### Live from {VENUE}, the first choice; the newest")
     assert list(metrics(app)) == [
         *("Newest candle", "Price", "Minutes without a trade", "Rows dropped", "Server clock"),
+        *("Rerun", "Worker", "Training", "Memory", "Sessions", "Kept"),
     ]
     assert metrics(app)["Newest candle"].delta == "fresh"
     assert any(line.startswith("No trouble") for line in listed(app))
@@ -784,3 +785,12 @@ def test_the_health_page_before_any_candle_says_so_and_lists_the_venues(desk, vi
     assert headings(app)[0] == "#### There are no candles yet."
     assert not app.metric
     assert app.table[0].value["State"].tolist() == ["not\u00a0asked\u00a0yet"]
+
+
+def test_health_tells_how_the_server_is_doing(trained, visit):
+    app = again(visit(trained, "pages/Health.py"))
+    shown = {label: metric.value for label, metric in metrics(app).items()}
+    assert re.fullmatch(r"\d+ ms|[\d.]+ s", shown["Rerun"])
+    assert re.fullmatch(r"\d+ MB|[\d.]+ GB", shown["Memory"])
+    assert int(shown["Sessions"]) > 0
+    assert shown["Training"] != "–"

@@ -11,6 +11,7 @@ PACKAGE = "marketpulse"
 ORDER = [
     "errors",
     "counters",
+    "process",
     "horizons",
     "settings",
     "candles",
@@ -47,6 +48,7 @@ ORDER = [
     "sources.catalogue",
     "snapshot",
     "health",
+    "vitals",
     "track",
     "report",
     "fans",
@@ -84,7 +86,7 @@ OUTSIDE = {
     "urllib",
     "yfinance",
 }
-SHELL = {"model_store", "store", "hub", "cli", "__main__"}
+SHELL = {"process", "model_store", "store", "hub", "cli", "__main__"}
 ALLOWED = {("journal", "threading")}  # its lock
 STREAMLIT = {"streamlit", "streamlit_autorefresh"}
 CLOCKS = {"now", "utcnow", "today"}

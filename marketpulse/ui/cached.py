@@ -15,6 +15,7 @@ from marketpulse import accuracy_charts, charts, health, report, tables
 from marketpulse.health import Gaps
 from marketpulse.hub import Hub
 from marketpulse.ledger import Fill
+from marketpulse.process import bytes_on_disk
 from marketpulse.report import Report, View
 from marketpulse.settings import DEFAULTS, Settings
 from marketpulse.snapshot import MarketKey, Snapshot
@@ -155,6 +156,17 @@ def _gaps(key: MarketKey, revision: int, asked_at: pd.Timestamp, _candles: pd.Da
 def shared_gaps(snapshot: Snapshot) -> Gaps:
     """What is missing in a snapshot's candles, searched once per closed bar."""
     return _gaps(snapshot.key, snapshot.revision, snapshot.asked_at, snapshot.candles)
+
+
+def shared_things() -> int:
+    """How many reports, charts and texts are kept for all sessions."""
+    return len(_reports()) + len(_price_charts()) + len(_pulses())
+
+
+@st.cache_data(ttl="1min", show_spinner=False)
+def kept_on_disk() -> int:
+    """Bytes of candles, models and records; counted once a minute."""
+    return bytes_on_disk(hub().home) + bytes_on_disk(hub().models)
 
 
 @st.cache_resource(show_spinner=False)
