@@ -45,12 +45,15 @@ class Server:
         The same when the page was first answered over HTTP.
     log : pathlib.Path
         What it prints.
+    pid : int
+        Of its process.
     """
 
     url: str
     started: float
     answered: float
     log: Path
+    pid: int
 
 
 def free_port() -> int:
@@ -105,7 +108,7 @@ def app_server(
         try:
             url = f"http://127.0.0.1:{port}"
             answered = _first_answer(url, process, log)
-            yield Server(url, started, answered, log)
+            yield Server(url, started, answered, log, process.pid)
         finally:
             process.terminate()
             try:

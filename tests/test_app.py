@@ -783,7 +783,7 @@ def test_the_health_page_before_any_candle_says_so_and_lists_the_venues(desk, vi
     shown_as(desk, monkeypatch, venues=(VenueState("bitstamp"),))
     app = visit(desk, "pages/Health.py")
     assert headings(app)[0] == "#### There are no candles yet."
-    assert not app.metric
+    assert next(iter(metrics(app))) == "Rerun"
     assert app.table[0].value["State"].tolist() == ["not\u00a0asked\u00a0yet"]
 
 
