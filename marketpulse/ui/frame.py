@@ -123,9 +123,12 @@ def open_frame(title: str, draw_moving: Draw | None = None) -> Frame:
     draw_sidebar(title, frame.settings, frame.snapshot.venue)
     _keep_url(frame.settings)
     _draw_navigation(frame.settings)
-    draw_provenance(frame.snapshot, frame.live, frame.settings)
-    if frame.refused:
-        st.warning(frame.refused, icon=":material/hourglass:")
+    # One place for all of it: a line that comes or goes must not move the chart to another place,
+    # where the browser would build it anew.
+    with st.container():
+        draw_provenance(frame.snapshot, frame.live, frame.settings)
+        if frame.refused:
+            st.warning(frame.refused, icon=":material/hourglass:")
     if frame.report.long.forecast is not None:
         freeze_imports()
     _tick([frame], _face(frame), stopwatch, draw_moving)

@@ -3,8 +3,9 @@
 
 const CONFIG = {
   displaylogo: false,
-  doubleClick: "reset",
-  modeBarButtonsToRemove: ["select2d", "lasso2d"],
+  // Not "reset", which goes back to the hours that were drawn first.
+  doubleClick: "autosize",
+  modeBarButtonsToRemove: ["select2d", "lasso2d", "resetScale2d", "sendChartToCloud"],
 };
 const charts = new WeakMap();
 
@@ -104,7 +105,9 @@ async function load(name) {
 
 // The figure in the colours of the page, with the price line over it.
 function shown({ figure, name, theme }) {
-  const { data, layout } = figure;
+  const { data } = figure;
+  // Plotly writes what the visitor does into the layout that it gets.
+  const layout = structuredClone(figure.layout);
   const tick = globalThis.marketPulseTicks?.get(name);
   const line = tick ? priceLine(tick, theme) : { shapes: [], annotations: [] };
   // Fingers scroll the page; they zoom by the buttons.

@@ -15,7 +15,10 @@ CHART = '<div class="marketpulse-chart"></div>'
 TICK = '<i class="marketpulse-tick"></i>'
 # "plain" draws with st.plotly_chart.
 VARIABLE = "MARKETPULSE_CHART"
-PLAIN_CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d"]}
+PLAIN_CONFIG = {
+    "displaylogo": False,
+    "modeBarButtonsToRemove": ["select2d", "lasso2d", "sendChartToCloud"],
+}
 
 
 def live_chart(spec: Spec, *, key: str) -> None:
