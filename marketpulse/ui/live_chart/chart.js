@@ -7,6 +7,11 @@ const CONFIG = {
   doubleClick: "autosize",
   modeBarButtonsToRemove: ["select2d", "lasso2d", "resetScale2d", "sendChartToCloud"],
 };
+// In a narrow chart the buttons need the room above it.
+const NARROW = 640;
+const BELOW = { y: -0.14, yanchor: "top" };
+// Up and down of the candles, so dark that white can be read on them.
+const [RISEN, FALLEN, UNMOVED] = ["#1f6fd6", "#b45309", "#5b7083"];
 const charts = new WeakMap();
 
 export default function ({ data, parentElement }) {
@@ -104,12 +109,12 @@ async function load(name) {
 }
 
 // The figure in the colours of the page, with the price line over it.
-function shown({ figure, name, theme }) {
+function shown({ box, figure, name, theme }) {
   const { data } = figure;
   // Plotly writes what the visitor does into the layout that it gets.
   const layout = structuredClone(figure.layout);
   const tick = globalThis.marketPulseTicks?.get(name);
-  const line = tick ? priceLine(tick, theme) : { shapes: [], annotations: [] };
+  const line = tick ? priceLine(tick) : { shapes: [], annotations: [] };
   // Fingers scroll the page; they zoom by the buttons.
   const touch = matchMedia("(pointer: coarse)").matches ? { dragmode: false } : {};
   return {
@@ -118,16 +123,16 @@ function shown({ figure, name, theme }) {
       ...layout,
       ...touch,
       autosize: true,
-      margin: { ...layout.margin, r: 8 },
-      template: { layout: theme.layout },
+      legend: { ...layout.legend, ...(box.clientWidth < NARROW ? BELOW : {}) },
+      template: theme,
       shapes: [...(layout.shapes ?? []), ...line.shapes],
       annotations: [...(layout.annotations ?? []), ...line.annotations],
     },
   };
 }
 
-function priceLine({ price, text, direction }, { up, down, plain }) {
-  const color = direction > 0 ? up : direction < 0 ? down : plain;
+function priceLine({ price, text, direction }) {
+  const color = direction > 0 ? RISEN : direction < 0 ? FALLEN : UNMOVED;
   const across = { type: "line", xref: "paper", x0: 0, x1: 1, y0: price, y1: price };
   const label = { xref: "paper", x: 1, xanchor: "left", y: price, text, showarrow: false };
   return {
@@ -140,7 +145,6 @@ function priceLine({ price, text, direction }, { up, down, plain }) {
 function theme(box) {
   const style = getComputedStyle(box);
   const value = (name) => style.getPropertyValue(`--st-${name}`).trim();
-  const [up, down] = value("chart-categorical-colors").split(",");
   const text = value("text-color");
   const grid = value("border-color");
   const panel = value("secondary-background-color");
@@ -151,11 +155,11 @@ function theme(box) {
     paper_bgcolor: "rgba(0, 0, 0, 0)",
     plot_bgcolor: "rgba(0, 0, 0, 0)",
     xaxis: axis,
-    yaxis: axis,
+    yaxis: { ...axis, ticksuffix: "\u00a0\u00a0" }, // room for the label of the price line
     hoverlabel: { bgcolor: panel, bordercolor: grid, font: { color: text } },
     modebar: { bgcolor: "rgba(0, 0, 0, 0)", color: value("gray-color"), activecolor: text },
   };
-  return { layout, up, down, plain: value("gray-color") };
+  return { layout };
 }
 
 // One picture with one text, for those who do not see it.
