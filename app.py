@@ -3,19 +3,17 @@
 import streamlit as st
 
 from marketpulse.ui import live, trading
-from marketpulse.ui.frame import open_frame
+from marketpulse.ui.frame import close_frame, open_frame
 
-frame = open_frame("Live")
-if not frame.snapshot.has_candles:
-    st.stop()
-live.draw_headline(frame)
-live.draw_metrics(frame)
-chart, side = st.columns([3, 1], gap="medium")
-with chart:
-    live.draw_chart(frame)
-with side:
-    trading.draw_ticket(frame)
-    live.draw_signal(frame)
-live.draw_tail(frame)
-live.draw_presets(frame)
-live.draw_equity(frame)
+frame = open_frame("Live", live.draw_moving)
+if frame.snapshot.has_candles:
+    chart, side = st.columns([3, 1], gap="medium")
+    with chart:
+        live.draw_chart(frame)
+    with side:
+        trading.draw_ticket(frame)
+        live.draw_signal(frame)
+    live.draw_tail(frame)
+    live.draw_presets(frame)
+    live.draw_equity(frame)
+close_frame(frame)

@@ -29,6 +29,7 @@ ROOT = Path(__file__).parents[1]
 RUN_APP = ("-m", "streamlit", "run", "app.py")
 UNKNOWN = "–"
 TIMEOUT_S = 60.0
+FINISHED = (ForwardMsg.FINISHED_SUCCESSFULLY, ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +46,15 @@ class Server:
         The same when the page was first answered over HTTP.
     log : pathlib.Path
         What it prints.
+    pid : int
+        Of its process.
     """
 
     url: str
     started: float
     answered: float
     log: Path
+    pid: int
 
 
 def free_port() -> int:
@@ -105,7 +109,7 @@ def app_server(
         try:
             url = f"http://127.0.0.1:{port}"
             answered = _first_answer(url, process, log)
-            yield Server(url, started, answered, log)
+            yield Server(url, started, answered, log, process.pid)
         finally:
             process.terminate()
             try:
@@ -128,13 +132,46 @@ def _first_answer(url: str, process: subprocess.Popen[bytes], log: Path) -> floa
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """What one rerun sent.
+class Drawn:
+    """One element of the page, and the id of the fragment that drew it; empty without one."""
+
+    element: Element
+    fragment: str
+
+
+# An element's place in the page.
+Place = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """The page's own timer.
 
     Attributes
     ----------
-    elements : tuple of Element
+    id : str
+        Of its widget.
+    fragment : str
+        Id of the fragment that it reruns; empty if it reruns the whole page.
+    interval : float
+        Seconds after which it asks for a rerun.
+    """
+
+    id: str
+    fragment: str
+    interval: float
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one rerun sent, and what is on the page after it.
+
+    Attributes
+    ----------
+    page : mapping of Place to Drawn
         In order.
+    whole : bool
+        Whether it drew the whole page, not only a fragment of it.
     fresh : frozenset of str
         Kinds of element of which at least one was sent whole, not as a reference to an earlier one.
     size : int
@@ -146,7 +183,8 @@ class Run:
     session_id : str
     """
 
-    elements: tuple[Element, ...]
+    page: Mapping[Place, Drawn]
+    whole: bool
     fresh: frozenset[str]
     size: int
     first: float
@@ -155,10 +193,16 @@ class Run:
     session_id: str
 
     @property
+    def elements(self) -> list[Element]:
+        """Everything on the page, in order."""
+        return [drawn.element for drawn in self.page.values()]
+
+    @property
     def has_chart(self) -> bool:
-        """Whether it drew candles."""
-        specs = (e.plotly_chart.spec for e in self.elements if e.HasField("plotly_chart"))
-        return any('"candlestick"' in spec for spec in specs)
+        """Whether there are candles on the page."""
+        return any(
+            "candlestick" in each for element in self.elements for each in _drawings(element)
+        )
 
     def has_forecast(self, minutes: int) -> bool:
         """Whether it told the price in so many minutes."""
@@ -171,18 +215,19 @@ class Run:
         return self.has_forecast(1) and self.has_forecast(45)
 
     @property
-    def timer(self) -> tuple[str, float]:
-        """Widget id of the page's timer, and the seconds after which it asks for a rerun.
+    def timer(self) -> Timer:
+        """The page's timer.
 
         Raises
         ------
         LookupError
             If the page has no timer.
         """
-        for element in self.elements:
-            instance = element.component_instance
+        for drawn in self.page.values():
+            instance = drawn.element.component_instance
             if instance.component_name.endswith("st_autorefresh"):
-                return instance.id, json.loads(instance.json_args)["interval"] / 1000
+                interval = json.loads(instance.json_args)["interval"] / 1000
+                return Timer(instance.id, drawn.fragment, interval)
         raise LookupError("the page has no timer")
 
     def slider(self, label: str) -> str:
@@ -204,6 +249,12 @@ class Run:
         return [e.exception.message for e in self.elements if e.HasField("exception")]
 
 
+def _drawings(element: Element) -> tuple[str, ...]:
+    """What a chart is drawn from, whichever kind it is."""
+    component = element.bidi_component
+    return element.plotly_chart.spec, component.json, component.mixed.json
+
+
 class Session:
     """One visitor.
 
@@ -219,14 +270,21 @@ class Session:
     def __init__(self, server: Server, query: str = "", page: str = "") -> None:
         self._query, self._page = query, page
         self._kept: dict[str, ForwardMsg] = {}
+        self._seen: dict[Place, Drawn] = {}
         self._ticks = 0
         self._socket = websocket.create_connection(
             server.url.replace("http", "ws", 1) + "/_stcore/stream",
             subprotocols=["streamlit"], origin=server.url, timeout=TIMEOUT_S,
         )  # fmt: skip
 
-    def rerun(self, *widgets: WidgetState) -> Run:
+    def rerun(self, *widgets: WidgetState, fragment: str = "") -> Run:
         """Ask for a rerun, with the values of widgets that changed, and collect what it sends.
+
+        Parameters
+        ----------
+        *widgets : WidgetState
+        fragment : str
+            Id of the fragment to which they belong; empty for a rerun of the whole page.
 
         Raises
         ------
@@ -236,6 +294,7 @@ class Session:
         asked = BackMsg()
         state = asked.rerun_script
         state.query_string, state.page_name = self._query, self._page
+        state.fragment_id = fragment
         state.widget_states.widgets.extend(widgets)
         state.cached_message_hashes.extend(self._kept)
         begun = time.perf_counter()
@@ -248,14 +307,16 @@ class Session:
     def tick(self, before: Run) -> Run:
         """Press the page's timer."""
         self._ticks += 1
-        return self.rerun(WidgetState(id=before.timer[0], json_value=str(self._ticks)))
+        timer = before.timer
+        pressed = WidgetState(id=timer.id, json_value=str(self._ticks))
+        return self.rerun(pressed, fragment=timer.fragment)
 
     def ticking(self) -> Iterator[Run]:
         """The first run, and then one whenever the page's timer asks for it."""
         run = self.rerun()
         while True:
             yield run
-            self.wait(run.end + run.timer[1] - time.perf_counter())
+            self.wait(run.end + run.timer.interval - time.perf_counter())
             run = self.tick(run)
 
     def wait(self, seconds: float) -> None:
@@ -280,7 +341,9 @@ class Session:
         self.close()
 
     def _collected(self, begun: float) -> Run:
-        elements, fresh, size, first, session_id = [], set(), 0, 0.0, ""
+        page: dict[Place, Drawn] = {}
+        fresh: set[str] = set()
+        size, first, session_id, rerun = 0, 0.0, "", frozenset[str]()
         while True:
             frame = self._socket.recv()
             size, first = size + len(frame), first or time.perf_counter()
@@ -289,16 +352,25 @@ class Session:
             kind = whole.WhichOneof("type")
             if kind == "new_session":
                 session_id = whole.new_session.initialize.session_id
+                rerun, page = frozenset(message.metadata.run.fragment_ids), {}
             elif kind == "delta" and whole.delta.WhichOneof("type") == "new_element":
-                elements.append(whole.delta.new_element)
+                drawn = Drawn(whole.delta.new_element, whole.delta.fragment_id)
+                page[tuple(message.metadata.delta_path)] = drawn
                 if whole is message:
-                    fresh.add(str(whole.delta.new_element.WhichOneof("type")))
-            elif kind == "script_finished" and (
-                whole.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY
-            ):
+                    fresh.add(str(drawn.element.WhichOneof("type")))
+            elif kind == "script_finished" and whole.script_finished in FINISHED:
                 end = time.perf_counter()
-                kinds = frozenset(fresh)
-                return Run(tuple(elements), kinds, size, first, end, end - begun, session_id)
+                self._seen = self._left(rerun) | page
+                shown = dict(sorted(self._seen.items()))
+                seconds = end - begun
+                return Run(
+                    shown, not rerun, frozenset(fresh), size, first, end, seconds, session_id
+                )
+
+    def _left(self, rerun: frozenset[str]) -> dict[Place, Drawn]:
+        """What a run of these fragments leaves on the page as it was; of none: nothing."""
+        kept = self._seen.items() if rerun else ()
+        return {place: drawn for place, drawn in kept if drawn.fragment not in rerun}
 
     def _resolved(self, message: ForwardMsg) -> ForwardMsg:
         """The message, or the earlier one that it refers to."""

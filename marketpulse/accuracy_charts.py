@@ -10,16 +10,15 @@ import plotly.graph_objects as go
 from marketpulse.bands import BANDS
 from marketpulse.charts import (
     DOWN,
-    FAN,
     LEGEND,
     NEUTRAL,
     UP,
-    Trace,
     naive_utc,
     outcome_mark,
     price_chart,
     tick_format,
 )
+from marketpulse.fans import FAN, Trace
 from marketpulse.forecast import Forecast
 from marketpulse.horizons import ONE_MINUTE, Horizon
 

@@ -1,26 +1,20 @@
 """Data in, Plotly figure out. Nothing here changes what it is given."""
 
 from collections.abc import Sequence
-from typing import Any
 
-import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
 from marketpulse.candles import WICK_WINDOW, wicks
+from marketpulse.fans import UTC, Trace, fan, ghosts, local_times, short_fan
 from marketpulse.forecast import Forecast
 from marketpulse.ledger import Fill, Side
 from marketpulse.words import price_text
 
-Trace = dict[str, Any]
-
 # Blue and orange: told apart by every kind of colour vision, on light and on dark.
 UP, DOWN = "#2f7de1", "#e0791b"
-FAN = "122, 111, 240"
-NEAR = "#1f9e89"
 NEUTRAL = "#8492a6"
 CANDLES_SHOWN = 120
-FAN_POINTS = 12
 LEGEND: Trace = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
 
 
@@ -30,8 +24,11 @@ def price_chart(
     long: Forecast | None,
     fills: Sequence[Fill] = (),
     came: pd.DataFrame | None = None,
+    *,
+    past: pd.DataFrame | None = None,
+    zone: str = UTC,
 ) -> go.Figure:
-    """Candles, both forecasts with their bands, and the visitor's own fills.
+    """Candles, both forecasts with their bands, earlier forecasts, and the visitor's own fills.
 
     Parameters
     ----------
@@ -41,35 +38,87 @@ def price_chart(
     fills : sequence of Fill
     came : pandas.DataFrame, optional
         Candles that nobody knew when the forecasts were made: drawn faint, behind a line.
+    past : pandas.DataFrame, optional
+        Settled forecasts of the long horizon, to be drawn faint behind what came.
+    zone : str
+        IANA name of the time zone to draw times in.
     """
     shown = candles.tail(CANDLES_SHOWN)
     in_view = [fill for fill in fills if len(shown) and fill.time >= shown.index[0]]
     layout = {
         "height": 560,
         "margin": {"l": 0, "r": 0, "t": 28, "b": 0},
-        "xaxis": {"rangeslider": {"visible": False}, "title": None},
+        "xaxis": _time_axis(candles, zone),
         "yaxis": {"side": "right", "title": None, "tickformat": tick_format(candles["close"])},
         "legend": LEGEND,
         "hovermode": "x",
         "uirevision": "price",
     }
     if came is not None:
-        layout |= _said_here([each for each in (minute, long) if each is not None])
+        layout |= _said_here([each for each in (minute, long) if each is not None], zone)
     traces = [
-        _candlesticks(shown),
-        *_odd_wicks(candles),
-        *(_came(came) if came is not None else ()),
-        *(_fan(long) if long is not None else ()),
-        *(_whisker(minute) if minute is not None else ()),
-        *_marks(in_view),
+        *_before(past, long, shown, zone),
+        _candlesticks(shown, zone),
+        *_odd_wicks(candles, zone),
+        *(_came(came, zone) if came is not None else ()),
+        *(fan(long, zone) if long is not None else ()),
+        *(short_fan(minute, zone) if minute is not None else ()),
+        *_marks(in_view, zone),
     ]
     # In one go: Plotly checks the whole figure again with every trace that is added to it.
     return go.Figure({"data": traces, "layout": layout})
 
 
+def price_alt(candles: pd.DataFrame, forecasts: Sequence[Forecast | None], zone: str = UTC) -> str:
+    """What `price_chart` shows, in words.
+
+    Parameters
+    ----------
+    candles : pandas.DataFrame
+    forecasts : sequence of Forecast or None
+    zone : str
+        IANA name of the time zone to tell times in.
+    """
+    shown = candles.tail(CANDLES_SHOWN)
+    if shown.empty:
+        return "A chart without candles yet."
+    low, high, last = (
+        price_text(float(price))
+        for price in (shown["low"].min(), shown["high"].max(), shown["close"].iloc[-1])
+    )
+    said = [_said_in_words(each, zone) for each in forecasts if each is not None]
+    return " ".join(
+        (f"Candles of the last {len(shown)} minutes between {low} and {high}, last {last}.", *said)
+    )
+
+
+def _said_in_words(forecast: Forecast, zone: str) -> str:
+    at = forecast.target_time.tz_convert(zone)
+    low, high = price_text(forecast.low_90), price_text(forecast.high_90)
+    return (
+        f"Forecast for {at:%H:%M} {at.tzname()}: {price_text(forecast.price)},"
+        f" 9 in 10 between {low} and {high}."
+    )
+
+
+def _before(
+    past: pd.DataFrame | None, long: Forecast | None, shown: pd.DataFrame, zone: str
+) -> list[Trace]:
+    if past is None or past.empty or long is None or shown.empty:
+        return []
+    return ghosts(past, long.horizon, shown.index[0], zone)
+
+
 def naive_utc(times: pd.DatetimeIndex) -> pd.DatetimeIndex:
     """The same UTC times without their zone, which Plotly draws five times faster."""
-    return times.tz_localize(None)
+    return local_times(times, UTC)
+
+
+def _time_axis(candles: pd.DataFrame, zone: str) -> Trace:
+    """Times as the clocks of the zone show them, which the last of them names."""
+    name = candles.index[-1].tz_convert(zone).tzname() if len(candles) else zone
+    suffix = {"ticksuffix": f" {name}", "showticksuffix": "last"}
+    return {"rangeslider": {"visible": False}, "title": None, **suffix}
 
 
 def tick_format(prices: pd.Series) -> str:
@@ -78,10 +127,10 @@ def tick_format(prices: pd.Series) -> str:
     return f",.{len(text.partition('.')[2])}f"
 
 
-def _candlesticks(candles: pd.DataFrame) -> Trace:
+def _candlesticks(candles: pd.DataFrame, zone: str) -> Trace:
     return {
         "type": "candlestick",
-        "x": naive_utc(pd.DatetimeIndex(candles.index)),
+        "x": local_times(pd.DatetimeIndex(candles.index), zone),
         **{name: candles[name] for name in ("open", "high", "low", "close")},
         "increasing": {"line": {"color": UP, "width": 1}, "fillcolor": UP},
         "decreasing": {"line": {"color": DOWN, "width": 1}, "fillcolor": DOWN},
@@ -90,7 +139,7 @@ def _candlesticks(candles: pd.DataFrame) -> Trace:
     }
 
 
-def _odd_wicks(candles: pd.DataFrame) -> list[Trace]:
+def _odd_wicks(candles: pd.DataFrame, zone: str) -> list[Trace]:
     """A mark at the end of every wick in view that forecasts ignore."""
     known = candles.tail(CANDLES_SHOWN + WICK_WINDOW)
     odd = known[wicks(known)].loc[candles.index[-CANDLES_SHOWN:].min() :]
@@ -101,7 +150,7 @@ def _odd_wicks(candles: pd.DataFrame) -> list[Trace]:
     return [
         {
             "type": "scatter",
-            "x": naive_utc(pd.DatetimeIndex(odd.index)),
+            "x": local_times(pd.DatetimeIndex(odd.index), zone),
             "y": odd["high"].where(above, odd["low"]),
             "mode": "markers",
             "marker": {"symbol": "triangle-down-open", "size": 9, "color": NEUTRAL},
@@ -110,13 +159,13 @@ def _odd_wicks(candles: pd.DataFrame) -> list[Trace]:
     ]
 
 
-def _came(candles: pd.DataFrame) -> list[Trace]:
+def _came(candles: pd.DataFrame, zone: str) -> list[Trace]:
     """What nobody knew yet: faint, all in one colour, and with a name in the legend."""
     if candles.empty:
         return []
     colour = {"line": {"color": NEUTRAL, "width": 1}, "fillcolor": NEUTRAL}
     looks = {"name": "What came", "showlegend": True, "opacity": 0.55}
-    return [_candlesticks(candles) | {"increasing": colour, "decreasing": colour} | looks]
+    return [_candlesticks(candles, zone) | {"increasing": colour, "decreasing": colour} | looks]
 
 
 def outcome_mark(forecast: Forecast, price: float) -> Trace:
@@ -134,76 +183,22 @@ def outcome_mark(forecast: Forecast, price: float) -> Trace:
     }
 
 
-def _said_here(forecasts: Sequence[Forecast]) -> Trace:
+def _said_here(forecasts: Sequence[Forecast], zone: str) -> Trace:
     """A line between what was known when the forecasts were made and what came after."""
     ends = {"yref": "paper", "y0": 0, "y1": 1}
     look = {"line": {"color": NEUTRAL, "width": 1, "dash": "dash"}}
-    times = [each.as_of.tz_localize(None) for each in forecasts]
+    times = [local_times(each.as_of, zone) for each in forecasts]
     shapes = [{"type": "line", "x0": time, "x1": time, **ends, **look} for time in times]
     return {"shapes": shapes}
 
 
-def _fan_times(forecast: Forecast) -> tuple[list[pd.Timestamp], np.ndarray]:
-    """Times from ``as_of`` to the target, and how far the band has opened by each: sqrt of time."""
-    share = np.linspace(0.0, 1.0, FAN_POINTS)
-    start = forecast.as_of.tz_localize(None)
-    return [start + forecast.horizon.span * float(part) for part in share], np.sqrt(share)
-
-
-def _fan(forecast: Forecast) -> list[Trace]:
-    """The long forecast: two bands opening with time, the trusted centre and the trees' own."""
-    times, opened = _fan_times(forecast)
-    last, label = forecast.last_price, f"In {forecast.horizon.minutes} min"
-    traces: list[Trace] = []
-    for low, high, shade, odds in (
-        (forecast.low_90, forecast.high_90, 0.16, "9 in 10"),
-        (forecast.low_50, forecast.high_50, 0.28, "1 in 2"),
-    ):
-        upper, lower = last + (high - last) * opened, last + (low - last) * opened
-        band = {"fill": "toself", "fillcolor": f"rgba({FAN}, {shade})", "line": {"width": 0}}
-        name = {"hoverinfo": "skip", "name": f"{label}, {odds}"}
-        ends = {"x": [*times, *times[::-1]], "y": [*upper, *lower[::-1]]}
-        traces.append({"type": "scatter", **ends, **band, **name})
-    for price, name_of, style in (
-        (forecast.price, f"{label}: {price_text(forecast.price)}", {"width": 2}),
-        (forecast.raw_price, "What the trees say", {"width": 1.5, "dash": "dot"}),
-    ):
-        line = {"mode": "lines", "line": {"color": f"rgb({FAN})", **style}, "name": name_of}
-        traces.append({"type": "scatter", "x": [times[0], times[-1]], "y": [last, price], **line})
-    return traces
-
-
-def _whisker(forecast: Forecast) -> list[Trace]:
-    """The minute forecast: its centre and its 90 % band at the target time."""
-    band = {
-        "type": "data",
-        "symmetric": False,
-        "array": [forecast.high_90 - forecast.price],
-        "arrayminus": [forecast.price - forecast.low_90],
-        "color": NEAR,
-        "thickness": 2,
-        "width": 4,
-    }
-    return [
-        {
-            "type": "scatter",
-            "x": [forecast.target_time.tz_localize(None)],
-            "y": [forecast.price],
-            "error_y": band,
-            "mode": "markers",
-            "marker": {"color": NEAR, "size": 7},
-            "name": f"In {forecast.horizon.minutes} min: {price_text(forecast.price)}",
-        }
-    ]
-
-
-def _marks(fills: Sequence[Fill]) -> list[Trace]:
+def _marks(fills: Sequence[Fill], zone: str) -> list[Trace]:
     """The visitor's own fills, one trace for each side that there is."""
     looks = ((Side.BUY, "triangle-up", UP), (Side.SELL, "triangle-down", DOWN))
     return [
         {
             "type": "scatter",
-            "x": [fill.time.tz_convert("UTC").tz_localize(None) for fill in part],
+            "x": [local_times(fill.time, zone) for fill in part],
             "y": [float(fill.price) for fill in part],
             "mode": "markers",
             "marker": {

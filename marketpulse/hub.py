@@ -5,9 +5,11 @@ each market does the rest. With ``threads=False`` nothing happens until a test c
 `Market.step`.
 """
 
+import gc
 import logging
 import os
 import secrets
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from marketpulse.counters import Counters
 from marketpulse.dataset import Dataset
 from marketpulse.errors import TooManyHorizons
 from marketpulse.horizons import LONG, MINUTE, Horizon
@@ -24,7 +27,7 @@ from marketpulse.market import Feed, Market
 from marketpulse.model import HorizonModel, Plan, regressor
 from marketpulse.model_store import ModelStore, signing_key
 from marketpulse.settings import Settings
-from marketpulse.snapshot import MarketKey
+from marketpulse.snapshot import MarketKey, Snapshot
 from marketpulse.sources import CandleSource
 from marketpulse.sources.catalogue import is_recording, live_source, recording, stand_in
 from marketpulse.sources.recorded import RecordedSource, Replay
@@ -45,6 +48,9 @@ MODELS_VARIABLE = "MARKETPULSE_MODELS"
 FIRST_BACKOFF, LAST_BACKOFF = 1.0, 60.0
 # Seconds after which a worker looks at what its visitors want, even if no candle is due.
 LONGEST_PAUSE = 1.0
+
+# Visitors for whom a worker does ahead what their next rerun needs; most want the same.
+MOST_PREPARED = 20
 
 _log = logging.getLogger(__name__)
 
@@ -72,6 +78,7 @@ class Lease:
     tail: int
     refresh: pd.Timedelta
     until: pd.Timestamp
+    settings: Settings
 
 
 class Hub:
@@ -102,12 +109,14 @@ class Hub:
     ) -> None:
         self.clock = clock
         self.home = home or home_folder()
-        self._store = ModelStore(models or models_folder(), signing_key(self.home))
+        self.models = models or models_folder()
+        self._store = ModelStore(self.models, signing_key(self.home))
         self._threads = threads
         self._open_live = open_live or partial(live_source, home=self.home)
         self._lock = Lock()
         self._training = Lock()
         self._opening = Lock()
+        self._counting = Lock()
         self._stop = Event()
         self._imported = False
         self._markets: dict[MarketKey, Market] = {}
@@ -115,6 +124,8 @@ class Hub:
         self._leases: dict[tuple[str, MarketKey], Lease] = {}
         self._runs: dict[tuple[str, str, int], str] = {}
         self.worker_errors: dict[MarketKey, str] = {}
+        self.counters = Counters()
+        self.prepare: Callable[[Snapshot, Settings], object] = _nothing
 
     def watch(self, visitor: str, settings: Settings) -> Market:
         """The market of a visitor's settings, kept alive for them.
@@ -150,6 +161,22 @@ class Hub:
         with self._lock:
             self._runs.pop((settings.source, settings.symbol, settings.speed), None)
 
+    def note_rerun(self, seconds: float) -> None:
+        """Count a rerun that took so long."""
+        with self._counting:
+            self.counters = self.counters.after_rerun(seconds)
+
+    @property
+    def visitors(self) -> int:
+        """How many sessions were there within `LEASE`."""
+        with self._lock:
+            return len({visitor for visitor, _ in self._leases})
+
+    @property
+    def markets(self) -> int:
+        """How many markets have a worker."""
+        return len(self._markets)
+
     def close(self) -> None:
         """Stop every worker and close the records; may be called twice."""
         self._stop.set()
@@ -182,7 +209,9 @@ class Hub:
             replay = Replay(index[0], index[-1], settings.speed, wall, key.run_id)
             return Feed(RecordedSource(kept), replay, partial(self._record, key, IN_MEMORY))
 
-        return Market(key, open_feed, self._fitted, asked_at=now)
+        market = Market(key, open_feed, self._fitted, asked_at=now)
+        market.prepare = self._prepare
+        return market
 
     def _live_record(self) -> "ForecastRecord":
         """The one record of all live markets."""
@@ -201,7 +230,12 @@ class Hub:
     def _fitted(self, market: str, data: Dataset, fit_at: pd.Timestamp, plan: Plan) -> HorizonModel:
         """A stored or fresh model; one training at a time in the whole process."""
         with self._training:
-            return self._store.fitted(market, data, fit_at, plan)
+            begun = time.perf_counter()
+            model = self._store.fitted(market, data, fit_at, plan)
+            spent = time.perf_counter() - begun
+        with self._counting:
+            self.counters = self.counters.after_training(spent)
+        return model
 
     def _tell(self, market: Market) -> None:
         """Let a market serve the most demanding of its visitors."""
@@ -221,7 +255,7 @@ class Hub:
         refused = len(taken | asked) > MAX_FURTHER_HORIZONS and not asked <= taken
         granted = frozenset({MINUTE, LONG}) if refused else horizons
         refresh = pd.Timedelta(seconds=settings.refresh)
-        self._leases[visitor, key] = Lease(granted, settings.tail, refresh, now + LEASE)
+        self._leases[visitor, key] = Lease(granted, settings.tail, refresh, now + LEASE, settings)
         return refused
 
     def _forget_expired(self, now: pd.Timestamp) -> None:
@@ -259,10 +293,15 @@ class Hub:
 
     def _work(self, key: MarketKey, market: Market) -> None:
         """Step a market until nobody watches it or the hub is closed."""
-        backoff = FIRST_BACKOFF
+        backoff, due, tidied = FIRST_BACKOFF, time.monotonic(), -1
         while not self._stop.is_set() and self._watched(key):
             try:
                 market.step(self.clock())
+                self._count_step(time.monotonic() - due)
+                if market.snapshot.revision != tidied:
+                    # Streamlit would do it after every rerun, of which there are many more.
+                    tidied = market.snapshot.revision
+                    gc.collect()
                 if not market.busy:
                     with self._training:
                         market.explain()
@@ -275,4 +314,20 @@ class Hub:
                 self.worker_errors.pop(key, None)
                 pause = min(market.pause(self.clock()).total_seconds(), LONGEST_PAUSE)
                 backoff = FIRST_BACKOFF
+            due = time.monotonic() + pause
             self._stop.wait(pause)
+
+    def _count_step(self, lag: float) -> None:
+        with self._counting:
+            self.counters = self.counters.after_step(lag)
+
+    def _prepare(self, shown: Snapshot) -> None:
+        """Do for its visitors what their next rerun would have to."""
+        with self._lock:
+            leases = [lease for (_, key), lease in self._leases.items() if key == shown.key]
+        for lease in leases[-MOST_PREPARED:]:
+            self.prepare(shown, lease.settings)
+
+
+def _nothing(*_: object) -> None:
+    """What is prepared if nobody says what to prepare."""

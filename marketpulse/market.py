@@ -66,6 +66,12 @@ class Market:
         Fits or loads a model, as `ModelStore.fitted` does.
     asked_at : pandas.Timestamp
         Wall-clock time of the request that opened it.
+
+    Attributes
+    ----------
+    prepare : callable
+        Given each snapshot with something new before it is published: does at once, in the worker,
+        what every visitor's next rerun would have to do.
     """
 
     def __init__(
@@ -92,6 +98,7 @@ class Market:
             key, 0, asked_at, asked_at, "", candle_table.empty(), progress="Asking for candles"
         )
         self._published = self._snapshot
+        self.prepare: Callable[[Snapshot], object] = _nothing
 
     @property
     def snapshot(self) -> Snapshot:
@@ -355,6 +362,8 @@ class Market:
 
     def _publish(self) -> None:
         self._snapshot = replace(self._snapshot, progress=self._loading())
+        if self._snapshot.revision != self._published.revision:
+            self.prepare(self._snapshot)
         self._published = self._snapshot
 
     def _loading(self) -> str:
@@ -369,3 +378,7 @@ class Market:
 def _cost(horizon: Horizon) -> tuple[bool, int]:
     """Order of work: the quick default model first, asked-for horizons last."""
     return horizon not in (MINUTE, LONG), horizon.minutes
+
+
+def _nothing(_: Snapshot) -> None:
+    """What is prepared if nobody asks for more."""

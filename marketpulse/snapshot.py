@@ -1,18 +1,21 @@
 """What a market publishes: one immutable picture, everything that the pages draw."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
 from marketpulse.candles import CandleReport
 from marketpulse.forecast import Forecast
-from marketpulse.horizons import ONE_MINUTE, Horizon
+from marketpulse.horizons import LONG, MINUTE, ONE_MINUTE, Horizon
 from marketpulse.sources import NO_OFFSET, Quote, VenueState
 from marketpulse.sources.recorded import Replay
 
 # Older than this many bars, the newest candle carries no signal and no trade.
 STALE_BARS = 3
+
+# Small stand-ins for something large: equal as long as nothing in it changed.
+Mark = tuple[object, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,15 @@ class Outlook:
     recorded: pd.DataFrame = field(default_factory=pd.DataFrame)
     pending: int = 0
     importance: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    @property
+    def mark(self) -> Mark:
+        """Equal as long as nothing here changed; what features are worth may count a bar late."""
+        tables = (self.predictions, self.settled, self.recorded)
+        ends = [(len(table), table.index[-1] if len(table) else None) for table in tables]
+        newest = self.forecast.as_of if self.forecast is not None else None
+        told = (self.missing, self.pending, len(self.importance))
+        return (self.horizon, newest, *told, *ends)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +153,13 @@ class Snapshot:
     def as_of(self) -> pd.Timestamp | None:
         """Close time of the newest closed bar."""
         return self.candles.index[-1] + ONE_MINUTE if self.has_candles else None
+
+    def mark(self, horizons: Iterable[Horizon]) -> Mark:
+        """Equal as long as neither the candles nor the forecasts of these horizons changed."""
+        outlooks = (self.outlooks.get(horizon) for horizon in (MINUTE, LONG, *horizons))
+        forecasts = (outlook.mark if outlook is not None else None for outlook in outlooks)
+        candles = (self.venue, self.as_of, len(self.candles), self.report)
+        return (self.key, self.asked_at, *candles, *forecasts)
 
     @property
     def price(self) -> float | None:

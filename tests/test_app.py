@@ -157,7 +157,10 @@ def position(app):
 
 
 def charts(app):
-    return app.get("plotly_chart")
+    """The live chart, and then the plain ones."""
+    ours = app.get("bidi_component")
+    live = [each for each in ours if each.proto.component_name == "marketpulse_chart"]
+    return [*live, *app.get("plotly_chart")]
 
 
 def sentences(app):
@@ -234,7 +237,7 @@ def test_the_live_page_shows_its_headline_both_forecasts_and_the_metrics(trained
     headline = next(each.value for each in app.markdown if each.value.startswith("####"))
     assert "BTC/USD in 45 min" in headline
     assert "Your costs are" in headline
-    assert '"candlestick"' in charts(app)[0].proto.spec
+    assert "candlestick" in charts(app)[0].proto.json
     assert bar(app).startswith(f":blue-badge[Live] **BTC/USD** · {VENUE} · ")
     assert ":blue[:material/check_circle:] newest candle closed" in bar(app)
 
@@ -716,6 +719,7 @@ def test_the_health_page_works_as_the_first_page(desk, visit):
     assert headings(app)[0].startswith(f"#### Live from {VENUE}, the first choice; the newest")
     assert list(metrics(app)) == [
         *("Newest candle", "Price", "Minutes without a trade", "Rows dropped", "Server clock"),
+        *("Rerun", "Worker", "Training", "Memory", "Sessions", "Kept"),
     ]
     assert metrics(app)["Newest candle"].delta == "fresh"
     assert any(line.startswith("No trouble") for line in listed(app))
@@ -779,5 +783,14 @@ def test_the_health_page_before_any_candle_says_so_and_lists_the_venues(desk, vi
     shown_as(desk, monkeypatch, venues=(VenueState("bitstamp"),))
     app = visit(desk, "pages/Health.py")
     assert headings(app)[0] == "#### There are no candles yet."
-    assert not app.metric
+    assert next(iter(metrics(app))) == "Rerun"
     assert app.table[0].value["State"].tolist() == ["not\u00a0asked\u00a0yet"]
+
+
+def test_health_tells_how_the_server_is_doing(trained, visit):
+    app = again(visit(trained, "pages/Health.py"))
+    shown = {label: metric.value for label, metric in metrics(app).items()}
+    assert re.fullmatch(r"\d+ ms|[\d.]+ s", shown["Rerun"])
+    assert re.fullmatch(r"\d+ MB|[\d.]+ GB", shown["Memory"])
+    assert int(shown["Sessions"]) > 0
+    assert shown["Training"] != "–"

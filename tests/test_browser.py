@@ -28,11 +28,12 @@ def chrome():
 
 
 @contextmanager
-def visit(chrome, address):
+def visit(chrome, address, prepare=lambda _: None):
     """A fresh visit; at its end nothing may have gone wrong in the browser or on the page."""
     context = chrome.new_context(viewport=SCREEN)
     page = context.new_page()
     page.set_default_timeout(WAIT_MS)
+    prepare(page)
     complaints = []
     page.on("console", lambda said: complaints.extend(_complaint(said)))
     page.on("pageerror", lambda error: complaints.append(str(error)))

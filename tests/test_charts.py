@@ -2,7 +2,7 @@ from decimal import Decimal
 
 import pandas as pd
 
-from marketpulse.charts import CANDLES_SHOWN, equity_chart, outcome_mark, price_chart
+from marketpulse.charts import CANDLES_SHOWN, equity_chart, outcome_mark, price_alt, price_chart
 from marketpulse.ledger import Fill, Side
 from tests.test_report import seen, snapshot  # noqa: F401  fixtures
 
@@ -26,6 +26,58 @@ def test_the_fan_ends_at_the_band_and_begins_at_the_last_price(snapshot, seen): 
     band = named(price_chart(snapshot.candles, None, forecast), "In 45 min, 9 in 10")
     assert (min(band.y), max(band.y)) == (forecast.low_90, forecast.high_90)
     assert band.y[0] == band.y[-1] == forecast.last_price
+
+
+def test_both_forecasts_open_from_the_last_price_and_end_in_a_dot_at_their_time(snapshot, seen):  # noqa: F811
+    minute, long = seen.minute.forecast, seen.long.forecast
+    figure = price_chart(snapshot.candles, minute, long)
+    for forecast, name in ((minute, "In 1 min:"), (long, "In 45 min:")):
+        centre = named(figure, name)
+        assert list(centre.y) == [forecast.last_price, forecast.price]
+        assert pd.Timestamp(centre.x[1], tz="UTC") == forecast.target_time
+        assert list(centre.marker.size) == [0, 8]
+        assert centre.name.endswith(f" at {forecast.target_time:%H:%M}")
+    band = named(figure, "In 1 min, 9 in 10")
+    assert (min(band.y), max(band.y)) == (minute.low_90, minute.high_90)
+
+
+def test_ghosts_show_what_was_said_of_each_time_that_came(snapshot, seen):  # noqa: F811
+    past, horizon = seen.long.settled, seen.long.outlook.horizon
+    figure = price_chart(snapshot.candles, None, seen.long.forecast, past=past)
+    low, high, said = (trace for trace in figure.data if trace.legendgroup == "ghosts")
+    assert pd.Timestamp(said.x[-1], tz="UTC") == past.index[-1] + horizon.span
+    assert said.y[-1] == past["price"].iloc[-1]
+    assert low.y[-1] < said.y[-1] < high.y[-1]
+    first = snapshot.candles.index[-CANDLES_SHOWN]
+    assert all(pd.Timestamp(time, tz="UTC") >= first for time in said.x)
+    assert len(said.x) == 25  # every five minutes of two hours, both ends included
+    bare = price_chart(snapshot.candles, None, seen.long.forecast, past=past.head(0))
+    assert not any(trace.legendgroup for trace in bare.data)
+
+
+def test_times_are_told_in_the_visitor_s_zone_on_request(snapshot, seen):  # noqa: F811
+    utc, india = (
+        price_chart(
+            snapshot.candles,
+            seen.minute.forecast,
+            seen.long.forecast,
+            past=seen.long.settled,
+            zone=zone,
+        )
+        for zone in ("UTC", "Asia/Kolkata")
+    )
+    later = pd.Timedelta(hours=5, minutes=30)
+    for there, here in zip(india.data, utc.data, strict=True):
+        assert pd.Timestamp(there.x[0]) - pd.Timestamp(here.x[0]) == later
+    assert (utc.layout.xaxis.ticksuffix, india.layout.xaxis.ticksuffix) == (" UTC", " IST")
+
+
+def test_the_chart_is_told_in_words_to_those_who_do_not_see_it(snapshot, seen):  # noqa: F811
+    said = price_alt(snapshot.candles, (seen.minute.forecast, None))
+    assert said.startswith("Candles of the last 120 minutes between ")
+    forecast = seen.minute.forecast
+    assert f"Forecast for {forecast.target_time:%H:%M} UTC: {forecast.price:,.0f}, 9 in 10" in said
+    assert price_alt(snapshot.candles.head(0), ()) == "A chart without candles yet."
 
 
 def test_times_are_drawn_without_a_zone_because_zones_are_slow(snapshot, seen):  # noqa: F811

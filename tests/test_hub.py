@@ -148,3 +148,21 @@ def test_the_wall_clock_is_in_utc():
 
     assert wall_clock().tzinfo is not None
     assert abs(wall_clock() - pd.Timestamp.now("UTC")) < pd.Timedelta(seconds=1)
+
+
+def test_a_worker_prepares_what_its_visitors_will_ask_for_before_it_publishes(hub):
+    prepared = []
+    hub.prepare = lambda shown, settings: prepared.append((shown, settings, market.snapshot))
+    market = hub.watch("a", Settings(tail=300))
+    market.step(NOW)
+    shown, settings, published = prepared[0]
+    assert settings == Settings(tail=300)
+    assert shown.has_candles
+    assert not published.has_candles
+
+
+def test_visitors_markets_and_reruns_are_counted(hub):
+    hub.watch("a", Settings())
+    hub.watch("b", Settings(symbol="ETH/USD"))
+    hub.note_rerun(0.02)
+    assert (hub.visitors, hub.markets, hub.counters.reruns.newest) == (2, 2, (0.02,))

@@ -10,6 +10,8 @@ PACKAGE = "marketpulse"
 # A module imports only what stands before it.
 ORDER = [
     "errors",
+    "counters",
+    "process",
     "horizons",
     "settings",
     "candles",
@@ -46,8 +48,10 @@ ORDER = [
     "sources.catalogue",
     "snapshot",
     "health",
+    "vitals",
     "track",
     "report",
+    "fans",
     "charts",
     "accuracy_charts",
     "tables",
@@ -82,7 +86,7 @@ OUTSIDE = {
     "urllib",
     "yfinance",
 }
-SHELL = {"model_store", "store", "hub", "cli", "__main__"}
+SHELL = {"process", "model_store", "store", "hub", "cli", "__main__"}
 ALLOWED = {("journal", "threading")}  # its lock
 STREAMLIT = {"streamlit", "streamlit_autorefresh"}
 CLOCKS = {"now", "utcnow", "today"}

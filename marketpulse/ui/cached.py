@@ -15,14 +15,19 @@ from marketpulse import accuracy_charts, charts, health, report, tables
 from marketpulse.health import Gaps
 from marketpulse.hub import Hub
 from marketpulse.ledger import Fill
+from marketpulse.process import bytes_on_disk
 from marketpulse.report import Report, View
 from marketpulse.settings import DEFAULTS, Settings
 from marketpulse.snapshot import MarketKey, Snapshot
 from marketpulse.sources.catalogue import recorded_names
 from marketpulse.tables import Said
+from marketpulse.ui.live_chart import Spec
+from marketpulse.ui.shelf import Shelf
 
 # Allocations before a collection of the youngest generation, and how many of each before the next.
 RARE_COLLECTIONS = (100_000, 50, 50)
+# Reports, figures or tables of one kind.
+KEPT = 64
 
 
 @st.cache_resource(on_release=Hub.close, show_spinner=False)
@@ -35,7 +40,17 @@ def hub() -> Hub:
     """
     gc.freeze()
     gc.set_threshold(*RARE_COLLECTIONS)
-    return Hub()
+    made = Hub()
+    made.prepare = _prepare
+    return made
+
+
+def _prepare(snapshot: Snapshot, settings: Settings) -> None:
+    """Let a worker build what the next rerun of the Live page would have to."""
+    seen = shared_report(snapshot, replace(settings, symbol=snapshot.key.symbol))
+    if snapshot.has_candles:
+        shared_price_chart(snapshot, seen, ())
+        shared_pulse(snapshot, seen)
 
 
 @st.cache_data(ttl="1min", show_spinner=False)
@@ -44,48 +59,46 @@ def recordings() -> tuple[str, ...]:
     return recorded_names(hub().home)
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
-def _report(
-    key: MarketKey, revision: int, asked_at: pd.Timestamp, settings: Settings, _snapshot: Snapshot
-) -> Report:
-    return report.build(_snapshot, settings)
+@st.cache_resource(show_spinner=False)
+def _reports() -> Shelf[Report]:
+    return Shelf(KEPT)
 
 
 def shared_report(snapshot: Snapshot, settings: Settings) -> Report:
     """The report of a snapshot, built once for everybody with the same settings."""
     same = replace(settings, refresh=DEFAULTS.refresh, source="", speed=DEFAULTS.speed)
-    return _report(snapshot.key, snapshot.revision, snapshot.asked_at, same, snapshot)
+    key = (snapshot.mark(settings.horizons), same)
+    return _reports().get(key, lambda: report.build(snapshot, same))
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
-def _price_chart(
-    key: MarketKey, revision: int, asked_at: pd.Timestamp, settings: Settings,
-    fills: tuple[Fill, ...], _snapshot: Snapshot, _report: Report,
-) -> go.Figure:  # fmt: skip
-    return charts.price_chart(
-        _snapshot.candles, _report.minute.forecast, _report.long.forecast, fills
-    )
+@st.cache_resource(show_spinner=False)
+def _price_charts() -> Shelf[Spec]:
+    return Shelf(KEPT)
 
 
-def shared_price_chart(snapshot: Snapshot, seen: Report, fills: tuple[Fill, ...]) -> go.Figure:
+def shared_price_chart(
+    snapshot: Snapshot, seen: Report, fills: tuple[Fill, ...], zone: str = "UTC"
+) -> Spec:
     """The Live page's chart, drawn once per closed bar."""
-    shown = Settings(minute=seen.settings.minute, long=seen.settings.long)
-    return _price_chart(
-        snapshot.key, snapshot.revision, snapshot.asked_at, shown, fills, snapshot, seen
-    )
+    minute, long, past = seen.minute.forecast, seen.long.forecast, seen.long.settled
+
+    def drawn() -> Spec:
+        figure = charts.price_chart(snapshot.candles, minute, long, fills, past=past, zone=zone)
+        return Spec.of(figure, charts.price_alt(snapshot.candles, (minute, long), zone))
+
+    key = (snapshot.mark(seen.settings.horizons), seen.settings.tail, fills, zone)
+    return _price_charts().get(key, drawn)
 
 
-@st.cache_resource(max_entries=64, show_spinner=False)
-def _pulse(
-    key: MarketKey, revision: int, asked_at: pd.Timestamp, settings: Settings, _report: Report
-) -> str:
-    return tables.pulse_text(_report)
+@st.cache_resource(show_spinner=False)
+def _pulses() -> Shelf[str]:
+    return Shelf(KEPT)
 
 
 def shared_pulse(snapshot: Snapshot, seen: Report) -> str:
     """The Live page's lines on how wild it will be and how the last bands did, Markdown."""
-    shown = Settings(minute=seen.settings.minute, long=seen.settings.long, tail=seen.settings.tail)
-    return _pulse(snapshot.key, snapshot.revision, snapshot.asked_at, shown, seen)
+    key = (snapshot.mark(seen.settings.horizons), seen.settings.tail)
+    return _pulses().get(key, lambda: tables.pulse_text(seen))
 
 
 # What a breakdown of one view depends on: the market, the bar, the horizon, and which forecasts.
@@ -143,6 +156,17 @@ def _gaps(key: MarketKey, revision: int, asked_at: pd.Timestamp, _candles: pd.Da
 def shared_gaps(snapshot: Snapshot) -> Gaps:
     """What is missing in a snapshot's candles, searched once per closed bar."""
     return _gaps(snapshot.key, snapshot.revision, snapshot.asked_at, snapshot.candles)
+
+
+def shared_things() -> int:
+    """How many reports, charts and texts are kept for all sessions."""
+    return len(_reports()) + len(_price_charts()) + len(_pulses())
+
+
+@st.cache_data(ttl="1min", show_spinner=False)
+def kept_on_disk() -> int:
+    """Bytes of candles, models and records; counted once a minute."""
+    return bytes_on_disk(hub().home) + bytes_on_disk(hub().models)
 
 
 @st.cache_resource(show_spinner=False)

@@ -1,7 +1,13 @@
-"""What every page begins with: navigation, sidebar, timer, and the market to draw."""
+"""What every page begins with: navigation, sidebar, timer, and the market to draw.
+
+A page is drawn whole when it is opened, when a visitor changes something and when a bar has closed.
+In between, the timer only redraws what moves with every tick: a rerun of one fragment, which costs
+a tenth of the whole.
+"""
 
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
@@ -19,8 +25,9 @@ from marketpulse.snapshot import Snapshot
 from marketpulse.sources.catalogue import AUTO, SAMPLE
 from marketpulse.ui import session
 from marketpulse.ui.cached import freeze_imports, hub, shared_report
+from marketpulse.ui.provenance import aged_problem, draw_bar, draw_provenance
 from marketpulse.ui.sidebar import draw_sidebar
-from marketpulse.words import age_text
+from marketpulse.ui.visibility import tab_is_hidden
 
 PAGES = (
     ("app.py", "Live", ":material/show_chart:"),
@@ -35,6 +42,33 @@ PATIENCE = pd.Timedelta(seconds=2.5)
 # While a fresh market is being loaded and trained, the page looks more often.
 LOADING_REFRESH_MS = 500
 LOADING = pd.Timedelta(minutes=1)
+
+
+class Stopwatch:
+    """How long reruns of one page take; `lap` is called at the end of each."""
+
+    def __init__(self) -> None:
+        self._begun = time.perf_counter()
+        self._longest = 0.0
+
+    def begin(self) -> None:
+        """Begin to measure a rerun."""
+        self._begun = time.perf_counter()
+
+    def lap(self) -> None:
+        """The rerun has ended: note how long it took."""
+        hub().note_rerun(self.seconds)
+        self._longest = max(self._longest, self.seconds)
+
+    @property
+    def seconds(self) -> float:
+        """Of this rerun so far."""
+        return time.perf_counter() - self._begun
+
+    @property
+    def longest(self) -> float:
+        """Seconds of the longest rerun since the page was drawn whole, this one included."""
+        return max(self._longest, self.seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +87,10 @@ class Frame:
     report : Report
     journal : Journal
         The visitor's book of this market.
+    refused : str
+        Why not all of the settings could be followed, as a sentence; empty if they could.
+    stopwatch : Stopwatch
+        Stop it with `close_frame` at the end of the page.
     """
 
     settings: Settings
@@ -61,28 +99,114 @@ class Frame:
     live: Snapshot
     report: Report
     journal: Journal
+    refused: str = ""
+    stopwatch: Stopwatch = field(default_factory=Stopwatch)
 
 
-def open_frame(title: str) -> Frame:
-    """Begin a page; works when it is the first thing that a fresh server is asked for."""
-    started = time.perf_counter()
+Draw = Callable[[Frame], None]
+
+
+def open_frame(title: str, draw_moving: Draw | None = None) -> Frame:
+    """Begin a page; works when it is the first thing that a fresh server is asked for.
+
+    Parameters
+    ----------
+    title : str
+        As in `PAGES`.
+    draw_moving : callable, optional
+        Draws, at the top of the page, what moves with every tick. Everything else is only drawn
+        again when a bar has closed, or when something changed that `_face` names.
+    """
+    stopwatch = Stopwatch()
     st.set_page_config(page_title=f"{title} · Market Pulse", page_icon=str(ICON), layout="wide")
+    frame = _look(stopwatch)
+    draw_sidebar(title, frame.settings, frame.snapshot.venue)
+    _keep_url(frame.settings)
+    _draw_navigation(frame.settings)
+    # One place for all of it: a line that comes or goes must not move the chart to another place,
+    # where the browser would build it anew.
+    with st.container():
+        draw_provenance(frame.snapshot, frame.live, frame.settings)
+        if frame.refused:
+            st.warning(frame.refused, icon=":material/hourglass:")
+    if frame.report.long.forecast is not None:
+        freeze_imports()
+    _tick([frame], _face(frame), stopwatch, draw_moving)
+    return frame
+
+
+def close_frame(frame: Frame) -> None:
+    """End a page: note how long it took to draw whole."""
+    frame.stopwatch.lap()
+
+
+def _look(stopwatch: Stopwatch) -> Frame:
+    """What there is to draw now."""
     settings = session.settings()
     live, refused = _watch(hub(), settings)
     market = _shown(hub(), live, settings)
     snapshot, asked = (each.snapshot.seen_at(hub().clock()) for each in (market, live))
-    draw_sidebar(title, settings, snapshot.venue)
-    _keep_url(settings)
-    _draw_navigation(settings)
-    _draw_provenance(snapshot, asked, settings)
-    if refused:
-        st.warning(refused, icon=":material/hourglass:")
     seen = shared_report(snapshot, replace(settings, symbol=snapshot.key.symbol))
-    if seen.long.forecast is not None:
-        freeze_imports()
-    _start_timer(settings, snapshot, seen, time.perf_counter() - started)
     journal = session.book(snapshot)
-    return Frame(settings, market, snapshot, asked, seen, journal)
+    return Frame(settings, market, snapshot, asked, seen, journal, refused, stopwatch)
+
+
+def _face(frame: Frame) -> tuple[object, ...]:
+    """All that the page shows besides what moves: while it is the same, so is the page."""
+    shown, live = frame.snapshot, frame.live
+    progress = shown.progress if frame.report.long.forecast is None else ""
+    market = (shown.mark(frame.settings.horizons), progress, shown.ended)
+    trouble = (aged_problem(shown), shown.record_problem, hub().worker_errors.get(shown.key))
+    visitor = (frame.settings, frame.refused, frame.journal.sequence, health.refusal(shown))
+    return (*market, *trouble, *visitor, live.has_candles, live.venue)
+
+
+@st.fragment
+def _tick(
+    new: list[Frame], face: tuple[object, ...], stopwatch: Stopwatch, draw_moving: Draw | None
+) -> None:
+    """Draw what moves, and the timer, whose ticks rerun this alone.
+
+    Parameters
+    ----------
+    new : list of Frame
+        The frame of the page that is being drawn whole: taken out by the first to come.
+    face : tuple
+        Of that page. Once it is another, the page is drawn whole again.
+    stopwatch : Stopwatch
+        Of that page.
+    draw_moving : callable or None
+    """
+    whole = bool(new)
+    if whole:
+        frame = new.pop()
+    else:
+        stopwatch.begin()
+        frame = _look(stopwatch)
+        if _face(frame) != face:
+            st.rerun()
+    # Without a gap, the timer's empty frame would leave none in the page.
+    with st.container(gap=None):
+        draw_bar(frame.snapshot, frame.settings)
+        _draw_timer(frame)
+    if draw_moving is not None:
+        draw_moving(frame)
+    if not whole:
+        stopwatch.lap()
+
+
+def _draw_timer(frame: Frame) -> None:
+    """Ask for the next tick: sooner while loading, never before this one could be drawn.
+
+    An interval shorter than a rerun would interrupt every rerun before its end. A tab that nobody
+    sees has no timer, so it costs nothing; it asks for a tick as soon as it is seen again.
+    """
+    settings, snapshot = frame.settings, frame.snapshot
+    waiting = not snapshot.has_candles or frame.report.long.tail is None or snapshot.progress
+    young = hub().clock() - snapshot.asked_at < LOADING
+    interval = LOADING_REFRESH_MS if waiting and young else settings.refresh * 1_000
+    if not tab_is_hidden() and not snapshot.ended:
+        st_autorefresh(interval=max(interval, int(4_000 * frame.stopwatch.longest)), key="timer")
 
 
 def _watch(hub: Hub, settings: Settings) -> tuple[Market, str]:
@@ -126,84 +250,3 @@ def _draw_navigation(settings: Settings) -> None:
     with st.container(horizontal=True, gap="xsmall"):
         for path, label, icon in PAGES:
             st.page_link(path, label=label, icon=icon, query_params=query)
-
-
-def _draw_provenance(shown: Snapshot, live: Snapshot, settings: Settings) -> None:
-    """One line on whose prices these are and how old, and what can be done about it."""
-    if session.watching_replay():
-        _draw_way_back(live, settings)
-    elif not shown.has_candles:
-        _draw_empty_state(shown)
-    elif shown.problem:
-        age = f", {age_text(shown.age)} old" if shown.clock_known else ""
-        st.warning(f"{shown.problem} The last good candles stay{age}.", icon=":material/cloud_off:")
-        _offer_replay()
-    trouble = hub().worker_errors.get(shown.key)
-    if trouble:
-        st.error(f"The worker failed and starts again: {trouble}", icon=":material/error:")
-    if shown.record_problem:
-        st.warning(shown.record_problem, icon=":material/history_edu:")
-    if shown.has_candles:
-        _draw_bar(shown, settings)
-    if shown.ended:
-        st.button(
-            "Replay again", on_click=_replay_again, args=(settings,), icon=":material/replay:"
-        )
-
-
-def _draw_bar(shown: Snapshot, settings: Settings) -> None:
-    bar = health.bar_text(shown, pd.Timedelta(seconds=settings.refresh))
-    # Small, but not as faint as a caption: a warning in it is to be seen.
-    st.markdown(f":small[{bar}]")
-
-
-def _draw_way_back(live: Snapshot, settings: Settings) -> None:
-    """Say why this is a replay, and offer the live market once it is there."""
-    if live.has_candles:
-        text, button = st.columns([4, 1], vertical_alignment="center")
-        text.success(f"Live candles from {live.venue} are here.", icon=":material/cloud_done:")
-        button.button(
-            "Switch to live", on_click=session.watch_replay, args=(False,), type="primary"
-        )
-        return
-    st.info(
-        f"No live venue answers for {settings.symbol}, so this is a replay of real BTC/USD candles;"
-        " the venues are asked again all the time.",
-        icon=":material/history:",
-    )
-
-
-def _draw_empty_state(shown: Snapshot) -> None:
-    if not shown.problem:
-        st.info(f"{shown.progress or 'Waiting for candles'} …", icon=":material/hourglass_top:")
-        return
-    st.warning(shown.problem, icon=":material/cloud_off:")
-    _offer_replay()
-
-
-def _offer_replay() -> None:
-    st.button(
-        "Watch the BTC/USD replay meanwhile",
-        on_click=session.watch_replay,
-        args=(True,),
-        icon=":material/history:",
-    )
-
-
-def _replay_again(settings: Settings) -> None:
-    source = SAMPLE if session.watching_replay() else settings.source
-    hub().replay_again(replace(settings, source=source))
-
-
-def _start_timer(settings: Settings, snapshot: Snapshot, seen: Report, seconds: float) -> None:
-    """Ask for the next rerun: sooner while loading, never before this one could be drawn.
-
-    An interval shorter than a rerun would interrupt every rerun before its end.
-    """
-    waiting = not snapshot.has_candles or seen.long.tail is None or snapshot.progress
-    young = hub().clock() - snapshot.asked_at < LOADING
-    interval = LOADING_REFRESH_MS if waiting and young else settings.refresh * 1_000
-    if not snapshot.ended:
-        # In the sidebar, because its empty frame would leave a hole in the page.
-        with st.sidebar:
-            st_autorefresh(interval=max(interval, int(4_000 * seconds)), key="timer")

@@ -1,11 +1,16 @@
 """The parts of the Health page, from the top of the screen to its end."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 import streamlit as st
 
-from marketpulse import health
-from marketpulse.ui.cached import hub, shared_gaps
+from marketpulse import health, vitals
+from marketpulse.health import Figure
+from marketpulse.process import footprint
+from marketpulse.ui.cached import hub, kept_on_disk, shared_gaps, shared_things
 from marketpulse.ui.frame import Frame
+from marketpulse.vitals import Load
 
 
 def draw_standing(frame: Frame) -> None:
@@ -16,12 +21,30 @@ def draw_standing(frame: Frame) -> None:
 
 def draw_figures(frame: Frame) -> None:
     """Ages, gaps, dropped rows and the clock in one row."""
-    if not frame.snapshot.has_candles:
-        return
-    refresh = pd.Timedelta(seconds=frame.settings.refresh)
-    shown = health.figures(frame.snapshot, shared_gaps(frame.snapshot), refresh)
+    if frame.snapshot.has_candles:
+        refresh = pd.Timedelta(seconds=frame.settings.refresh)
+        _draw_row(health.figures(frame.snapshot, shared_gaps(frame.snapshot), refresh))
+
+
+def draw_vitals() -> None:
+    """How the server itself is doing."""
+    st.markdown("##### This server")
+    here, taken = hub(), footprint()
+    load = Load(
+        sessions=here.visitors,
+        markets=here.markets,
+        threads=taken.threads,
+        memory=taken.memory,
+        peak=taken.peak,
+        shared=shared_things(),
+        on_disk=kept_on_disk(),
+    )
+    _draw_row(vitals.figures(here.counters, load))
+
+
+def _draw_row(figures: Sequence[Figure]) -> None:
     with st.container(horizontal=True, gap="medium"):
-        for figure in shown:
+        for figure in figures:
             st.metric(
                 figure.label,
                 figure.value,
@@ -61,3 +84,13 @@ def draw_troubles(frame: Frame) -> None:
     lines = health.troubles(frame.snapshot, hub().worker_errors.get(key, ""))
     well = "No trouble with the record of forecasts, the candles kept on disk, or the worker."
     st.markdown("\n".join(f"- {line}" for line in lines or [well]))
+
+
+def draw_page(frame: Frame) -> None:
+    """All of it, because every age on it moves."""
+    draw_standing(frame)
+    draw_figures(frame)
+    draw_venues(frame)
+    draw_cleaning(frame)
+    draw_troubles(frame)
+    draw_vitals()

@@ -15,6 +15,7 @@ from marketpulse.signals import Signal, Thresholds
 from marketpulse.tables import preset_lines, source_lines, tail_table
 from marketpulse.ui.cached import shared_price_chart, shared_pulse
 from marketpulse.ui.frame import Frame
+from marketpulse.ui.live_chart import Tick, live_chart, price_line
 from marketpulse.ui.sidebar import use_preset
 from marketpulse.words import (
     UNKNOWN,
@@ -29,6 +30,7 @@ from marketpulse.words import (
 SIGNAL_WORDS = {"buy": ":blue[Buy]", "sell": ":orange[Sell]", "hold": "Wait"}
 # Five beside each other on a wide screen, two on a phone of 360 pixels.
 METRIC_WIDTH = 160
+PRICE_CHART = "price-chart"
 CHART_CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d"]}
 
 
@@ -37,6 +39,14 @@ def decided(frame: Frame) -> Signal | None:
     thresholds = Thresholds.of(frame.report.settings)
     held = holding(frame.journal.ledger, frame.snapshot.key.symbol, thresholds)
     return report.signal(frame.report, frame.snapshot, held)
+
+
+def draw_moving(frame: Frame) -> None:
+    """What moves with every tick: the headline and the figures of now."""
+    if frame.snapshot.has_candles:
+        draw_headline(frame)
+        draw_metrics(frame)
+        draw_price_line(frame)
 
 
 def draw_headline(frame: Frame) -> None:
@@ -111,15 +121,18 @@ def _draw_pulse(frame: Frame) -> None:
         st.markdown(text, unsafe_allow_html=True)
 
 
+def draw_price_line(frame: Frame) -> None:
+    """Let the chart show the last known price."""
+    snapshot = frame.snapshot
+    if snapshot.price is not None:
+        close = float(snapshot.candles["close"].iloc[-1])
+        price_line(Tick.of(snapshot.price, close), chart=PRICE_CHART)
+
+
 def draw_chart(frame: Frame) -> None:
     """Candles with both forecasts as fans."""
-    figure = shared_price_chart(frame.snapshot, frame.report, frame.journal.ledger.fills)
-    st.plotly_chart(
-        figure,
-        key="price-chart",
-        config=CHART_CONFIG,
-        alt="Candles of the last two hours, the forecast price with its bands, and your trades.",
-    )
+    spec = shared_price_chart(frame.snapshot, frame.report, frame.journal.ledger.fills)
+    live_chart(spec, key=PRICE_CHART)
     if frame.report.long.forecast is None:
         st.caption(f":material/hourglass_top: {_progress(frame)}")
 

@@ -1,0 +1,83 @@
+"""The chart on the page: two small components, or the plain chart where those cannot be had."""
+
+import os
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from marketpulse.ui.live_chart.library import served_library
+from marketpulse.ui.live_chart.spec import Spec, Tick
+
+HERE = Path(__file__).parent
+CHART = '<div class="marketpulse-chart"></div>'
+TICK = '<i class="marketpulse-tick"></i>'
+# "plain" draws with st.plotly_chart.
+VARIABLE = "MARKETPULSE_CHART"
+PLAIN_CONFIG = {
+    "displaylogo": False,
+    "modeBarButtonsToRemove": ["select2d", "lasso2d", "sendChartToCloud"],
+}
+
+
+def live_chart(spec: Spec, *, key: str) -> None:
+    """Draw a chart that stays as the visitor left it.
+
+    Parameters
+    ----------
+    spec : Spec
+        Let it be the same from one closed bar to the next: then it is not sent again.
+    key : str
+        Tells it from the page's other charts.
+    """
+    if stays_in_place():
+        told = {"chart": key, "figure": spec.json, "alt": spec.alt, "library": served_library()}
+        _components()[0](key=key, data=told)
+    else:
+        st.plotly_chart(spec.figure, key=key, config=PLAIN_CONFIG, alt=spec.alt)
+
+
+def price_line(tick: Tick, *, chart: str) -> None:
+    """Move the price line of a chart; may be called in a fragment that the chart is no part of.
+
+    Parameters
+    ----------
+    tick : Tick
+    chart : str
+        Key of the chart. Without it on the page, the line waits for it.
+    """
+    if stays_in_place():
+        told = {"price": tick.price, "text": tick.text, "direction": tick.direction}
+        _components()[1](key=f"{chart}-tick", data={"chart": chart, **told})
+
+
+@cache
+def stays_in_place() -> bool:
+    """Whether charts can be drawn by our own component: the one place that decides."""
+    wanted = os.environ.get(VARIABLE) != "plain" and bool(
+        st.get_option("server.enableStaticServing")
+    )
+    return wanted and hasattr(st.components, "v2") and _is_served()
+
+
+def _is_served() -> bool:
+    try:
+        served_library()
+    except OSError:  # a folder that cannot be written to: the plain chart needs none
+        return False
+    return True
+
+
+@cache
+def _components() -> tuple[Any, Any]:
+    """The component that draws figures, and the one that only tells the price.
+
+    A component's script travels with its data, so the price needs one of its own: a short one.
+    """
+    component = st.components.v2.component
+    script, style, tick = (
+        (HERE / name).read_text("utf-8") for name in ("chart.js", "chart.css", "tick.js")
+    )
+    chart = component("marketpulse_chart", html=CHART, css=style, js=script, isolate_styles=False)
+    return chart, component("marketpulse_tick", html=TICK, js=tick, isolate_styles=False)
