@@ -42,6 +42,8 @@ PATIENCE = pd.Timedelta(seconds=2.5)
 # While a fresh market is being loaded and trained, the page looks more often.
 LOADING_REFRESH_MS = 500
 LOADING = pd.Timedelta(minutes=1)
+# The timer shows nothing, yet its frame would take a line of the page.
+TIMER_STYLE = "<style>.st-key-timer { height: 0; overflow: hidden; }</style>"
 
 
 class Stopwatch:
@@ -119,6 +121,7 @@ def open_frame(title: str, draw_moving: Draw | None = None) -> Frame:
     """
     stopwatch = Stopwatch()
     st.set_page_config(page_title=f"{title} · Market Pulse", page_icon=str(ICON), layout="wide")
+    st.html(TIMER_STYLE)
     frame = _look(stopwatch)
     draw_sidebar(title, frame.settings, frame.snapshot.venue)
     _keep_url(frame.settings)
@@ -185,7 +188,7 @@ def _tick(
         frame = _look(stopwatch)
         if _face(frame) != face:
             st.rerun()
-    # Without a gap, the timer's empty frame would leave none in the page.
+    # Without gaps, what shows nothing leaves no hole in the page.
     with st.container(gap=None):
         draw_bar(frame.snapshot, frame.settings)
         _draw_timer(frame)
