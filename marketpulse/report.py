@@ -167,6 +167,5 @@ def _clause(sentence: str) -> str:
 def _costs_sentence(costs: Costs, decided: Signal | None) -> str:
     worth = {"buy": "the forecast clears them", "sell": "time to sell"}
     side = decided.side if decided else "hold"
-    return (
-        f"Your costs are {costs.round_trip * 1e4:.0f} bps: {worth.get(side, 'not worth trading')}."
-    )
+    bps = costs.round_trip() * 1e4
+    return f"Your costs are {bps:.0f} bps: {worth.get(side, 'not worth trading')}."

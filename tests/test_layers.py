@@ -25,6 +25,8 @@ ORDER = [
     "alarm",
     "leaks",
     "signals",
+    "money",
+    "events",
     "ledger",
     "orders",
     "journal",
