@@ -4,9 +4,10 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from marketpulse import performance, report
+from marketpulse import report
 from marketpulse.backtest import holding
 from marketpulse.charts import equity_chart
+from marketpulse.curves import equity_curve
 from marketpulse.horizons import ONE_MINUTE
 from marketpulse.ledger import FLAT, equity
 from marketpulse.report import View
@@ -174,6 +175,6 @@ def draw_equity(frame: Frame) -> None:
         return
     st.markdown("##### Your paper book")
     closes = candles["close"].set_axis(pd.DatetimeIndex(candles.index) + ONE_MINUTE)
-    curve = performance.equity_curve(book.events, closes[closes.index >= book.events[0].time])
+    curve = equity_curve(book.events, closes[closes.index >= book.events[0].time])
     if len(curve) > 1:
         st.plotly_chart(equity_chart(curve), key="equity-chart", config=CHART_CONFIG)
