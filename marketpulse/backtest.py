@@ -1,17 +1,18 @@
 """Signals carried out in the paper book: what a rule would have made."""
 
-import math
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 import pandas as pd
 
-from marketpulse import ledger as book
 from marketpulse import orders
 from marketpulse.costs import Costs
 from marketpulse.errors import InsufficientCash
-from marketpulse.ledger import Deposit, Fill, Ledger, Side
+from marketpulse.events import Deposit, Order, Side
+from marketpulse.fills import WAIT, filled, first_price, volume_before
+from marketpulse.ledger import Ledger, append, equity
+from marketpulse.rules import due
 from marketpulse.signals import Holding, Thresholds, side_of
 
 
@@ -26,7 +27,7 @@ class Outcome:
     trades : int
         Purchases it made.
     net : float
-        P&L in quote currency after fees, an open position sold at the last price.
+        P&L in quote currency after costs, an open position sold at the last price.
     ledger : Ledger
     """
 
@@ -36,62 +37,91 @@ class Outcome:
     ledger: Ledger
 
 
+@dataclass(frozen=True, slots=True)
+class Trading:
+    """What a rule trades, and with what.
+
+    Attributes
+    ----------
+    symbol : str
+    cash, amount : float
+        Starting cash and the size of a purchase, in quote currency.
+    costs : Costs
+        What its trades really cost, whatever the rule reckons with.
+    """
+
+    symbol: str
+    cash: float
+    amount: float
+    costs: Costs
+
+
 def run(
     decisions: pd.DataFrame,
-    next_open: pd.Series,
+    candles: pd.DataFrame,
     thresholds: Thresholds,
     gate: Costs,
-    paid: Costs,
-    *,
-    symbol: str,
-    cash: float,
-    amount: float,
+    trading: Trading,
 ) -> Outcome:
-    """Carry out a rule: decide when a bar closes, trade at the next bar's open.
+    """Carry out a rule: decide when a bar closes, trade at the first price that comes.
 
     Parameters
     ----------
     decisions : pandas.DataFrame
         As `marketpulse.signals.decision_table` returns.
-    next_open : pandas.Series
-        First price at or after each decision, same index; NaN where there is none.
+    candles : pandas.DataFrame
+        Closed one-minute candles, those after the decisions included.
     thresholds : Thresholds
-    gate, paid : Costs
-        What the rule reckons with, and what its trades really cost.
-    symbol : str
-    cash, amount : float
-        Starting cash and the size of a purchase, in quote currency.
+    gate : Costs
+        What the rule reckons with.
+    trading : Trading
     """
     if decisions.empty:
         return Outcome(0, 0, 0.0, Ledger())
-    start = decisions.index[0]
-    ledger = book.apply(Ledger(), Deposit("deposit", start, Decimal(str(cash))))
+    start = Deposit("deposit", decisions.index[0], Decimal(str(trading.cash)))
+    ledger = append(Ledger(), start)
     held: Holding | None = None
-    for (as_of, known), price in zip(_rows(decisions), next_open.to_numpy(), strict=True):
-        side = side_of(as_of, known, thresholds, gate, held)
-        if side == "hold" or math.isnan(price):
+    busy = start.time
+    for as_of, known in _rows(decisions):
+        # While an order waits for its price nothing else is decided.
+        side = "hold" if as_of < busy else side_of(as_of, known, thresholds, gate, held)
+        if side == "hold":
             continue
-        terms = orders.Terms(
-            id=as_of.isoformat(), time=as_of, symbol=symbol, price=float(price),
-            fee_rate=paid.fee_rate, reason="signal",
-        )  # fmt: skip
+        order = _ordered(side, as_of, known["price"], trading)
+        price = first_price(due(order), candles, None)
+        if price is None or price.time > due(order) + WAIT:
+            busy = due(order) + WAIT
+            continue
+        busy, waiting = price.time, append(ledger, order)
         try:
-            fill = _filled(side, ledger, amount, terms)
+            fill = filled(order, waiting, price, volume_before(price.time, candles))
         except InsufficientCash:
             break
-        ledger = book.apply(ledger, fill)
-        held = holding(ledger, symbol, thresholds)
-    worth = book.equity(ledger, {symbol: float(decisions["price"].iloc[-1])})
+        ledger = append(waiting, fill)
+        held = holding(ledger, trading.symbol, thresholds)
+    return _outcome(decisions, ledger, trading)
+
+
+def _ordered(side: str, as_of: pd.Timestamp, seen: float, trading: Trading) -> Order:
+    terms = orders.Terms(
+        id=as_of.isoformat(),
+        time=as_of,
+        symbol=trading.symbol,
+        seen=seen,
+        costs=trading.costs,
+        origin="auto-pilot",
+        reason="signal",
+    )
+    return orders.buy(trading.amount, **terms) if side == "buy" else orders.sell_all(**terms)
+
+
+def _outcome(decisions: pd.DataFrame, ledger: Ledger, trading: Trading) -> Outcome:
+    """What is left in the end, an open position sold at the last price."""
+    worth = equity(ledger, {trading.symbol: float(decisions["price"].iloc[-1])})
     open_part = float(worth - ledger.cash)
-    net = float(worth) - open_part * paid.fee_rate - cash
+    net = float(ledger.cash) + open_part / (1 + trading.costs.exit()) - trading.cash
     bought = sum(fill.side == Side.BUY for fill in ledger.fills)
     return Outcome(len(decisions), bought, net, ledger)
-
-
-def _filled(side: str, ledger: Ledger, amount: float, terms: orders.Terms) -> Fill:
-    if side == "buy":
-        return orders.buy(ledger, amount=amount, **terms)
-    return orders.sell_all(ledger, **terms)
 
 
 def _rows(table: pd.DataFrame) -> list[tuple[pd.Timestamp, dict[str, float]]]:

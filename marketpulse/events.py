@@ -20,6 +20,22 @@ Origin = Literal["manual", "auto-pilot"]
 ORIGINS: tuple[Origin, ...] = ("manual", "auto-pilot")
 
 
+def keep_utc(value: object, name: str) -> None:
+    """Turn a time of a frozen ``value`` into UTC microseconds, the precision of the journal.
+
+    Raises
+    ------
+    ValueError
+        If it has no time zone.
+    """
+    time: pd.Timestamp = getattr(value, name)
+    if time.tzinfo is UTC and time.unit == "us":
+        return
+    if time.tzinfo is None:
+        raise ValueError(f"a time in the book needs a time zone, got {time}")
+    object.__setattr__(value, name, time.tz_convert(UTC).as_unit("us"))
+
+
 class Side(StrEnum):
     """Direction of an order and of its fill."""
 
@@ -36,7 +52,7 @@ class Deposit:
     amount: Decimal
 
     def __post_init__(self) -> None:
-        _keep_utc(self, "time")
+        keep_utc(self, "time")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +98,7 @@ class Order:
     costs: Costs
 
     def __post_init__(self) -> None:
-        _keep_utc(self, "time")
+        keep_utc(self, "time")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +133,7 @@ class Receipt:
     venue: str
 
     def __post_init__(self) -> None:
-        _keep_utc(self, "reference_time")
+        keep_utc(self, "reference_time")
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +175,7 @@ class Fill:
     receipt: Receipt | None = None
 
     def __post_init__(self) -> None:
-        _keep_utc(self, "time")
+        keep_utc(self, "time")
 
     @property
     def notional(self) -> Decimal:
@@ -183,7 +199,7 @@ class Rejection:
     sentence: str
 
     def __post_init__(self) -> None:
-        _keep_utc(self, "time")
+        keep_utc(self, "time")
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +211,7 @@ class Armed:
     settings: tuple[tuple[str, str], ...]
 
     def __post_init__(self) -> None:
-        _keep_utc(self, "time")
+        keep_utc(self, "time")
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +223,7 @@ class Disarmed:
     reason: str
 
     def __post_init__(self) -> None:
-        _keep_utc(self, "time")
+        keep_utc(self, "time")
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,19 +249,9 @@ class Missed:
 
     def __post_init__(self) -> None:
         for name in ("time", "first", "last"):
-            _keep_utc(self, name)
+            keep_utc(self, name)
         if self.bars < 1 or self.first > self.last:
             raise ValueError(f"{self.bars} bars from {self.first} to {self.last} are no stretch")
 
 
 Event = Deposit | Order | Fill | Rejection | Armed | Disarmed | Missed
-
-
-def _keep_utc(event: object, name: str) -> None:
-    """Turn a time of the event into UTC microseconds, the precision of the journal."""
-    time: pd.Timestamp = getattr(event, name)
-    if time.tzinfo is UTC and time.unit == "us":
-        return
-    if time.tzinfo is None:
-        raise ValueError(f"a time in the book needs a time zone, got {time}")
-    object.__setattr__(event, name, time.tz_convert(UTC).as_unit("us"))

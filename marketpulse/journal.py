@@ -1,25 +1,15 @@
 """What became of every order of one book: the events that it carried and the orders it refused."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from threading import Lock
 
 import pandas as pd
 
 from marketpulse.errors import LedgerError
-from marketpulse.ledger import Event, Ledger, append, fold
+from marketpulse.events import Event, Rejection
+from marketpulse.ledger import Ledger, append, fold
 
-
-@dataclass(frozen=True, slots=True)
-class Rejection:
-    """An order that the book refused, and why in one sentence. It moves no money."""
-
-    id: str
-    time: pd.Timestamp
-    sentence: str
-
-
-Entry = Event | Rejection
+Entry = Event
 
 
 class Journal:
@@ -108,4 +98,4 @@ class Journal:
                 raise ValueError(f"the order {id!r} returned an event with the id {event.id!r}")
             return event, append(before, event)
         except LedgerError as refusal:
-            return Rejection(id, time, str(refusal)), before
+            return Rejection(id, time, id, str(refusal)), before

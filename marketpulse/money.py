@@ -53,6 +53,18 @@ def positive(what: str, value: Number) -> Decimal:
     return number
 
 
+def to_price(value: Number) -> Decimal:
+    """A price at 12 decimal places, the nearest one.
+
+    Raises
+    ------
+    InvalidOrder
+        As `positive` does; also if nothing is left of it.
+    """
+    price = positive("price", value).quantize(PRICE_PLACES, ROUND_HALF_EVEN, CONTEXT)
+    return positive("price", price)
+
+
 def not_negative(what: str, value: Decimal) -> Decimal:
     """The value if it is 0 or as `positive` asks for, and raises as it does."""
     return value if value.is_zero() else positive(what, value)

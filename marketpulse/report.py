@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from marketpulse import backtest
-from marketpulse.backtest import Outcome
+from marketpulse.backtest import Outcome, Trading
 from marketpulse.costs import Costs, taker_fee_bps
 from marketpulse.evaluation import Tail, tail
 from marketpulse.forecast import Forecast
@@ -116,12 +116,10 @@ def _preset(
     """What a preset would have made over the tail, in the visitor's size and at the venue's fee."""
     chosen = settings.changed(**PRESETS[name])
     table = tables[chosen.centre]
-    opens = snapshot.candles["open"].reindex(table.index)
     paid = Costs(taker_fee_bps(snapshot.venue))
-    return backtest.run(
-        table, opens, Thresholds.of(chosen), visitor_costs(snapshot, chosen), paid,
-        symbol=settings.symbol, cash=100 * settings.ticket, amount=settings.ticket,
-    )  # fmt: skip
+    trading = Trading(settings.symbol, 100 * settings.ticket, settings.ticket, paid)
+    gate = visitor_costs(snapshot, chosen)
+    return backtest.run(table, snapshot.candles, Thresholds.of(chosen), gate, trading)
 
 
 def signal(report: Report, snapshot: Snapshot, holding: Holding | None) -> Signal | None:

@@ -5,10 +5,10 @@ from time import sleep
 import pytest
 
 from marketpulse.errors import InsufficientCash
-from marketpulse.journal import Journal, Rejection
+from marketpulse.events import Rejection
+from marketpulse.journal import Journal
 from marketpulse.ledger import fold
-from marketpulse.orders import buy, sell_all
-from tests.books import BTC, NOON, deposit, fill, terms
+from tests.books import BTC, NOON, deposit, fill
 
 
 def test_a_journal_keeps_events_in_order_and_their_fold():
@@ -21,7 +21,11 @@ def test_a_journal_keeps_events_in_order_and_their_fold():
 
 def test_an_order_is_priced_on_the_ledger_as_it_is():
     journal = Journal([deposit(), fill("buy", 1, 100)])
-    journal.place(lambda ledger: sell_all(ledger, **terms(price=110)), id="order", time=NOON)
+
+    def all_of_it(ledger):
+        return fill("sell", ledger.positions[BTC].quantity, 110, id="order")
+
+    journal.place(all_of_it, id="order", time=NOON)
     assert journal.ledger.positions == {}
 
 
@@ -31,7 +35,7 @@ def test_a_known_id_is_neither_priced_nor_charged_again():
 
     def order(ledger):
         calls.append(ledger)
-        return buy(ledger, amount=100, **terms())
+        return fill("buy", "0.002", 50_000, id="order")
 
     first = journal.place(order, id="order", time=NOON)
     assert journal.place(order, id="order", time=NOON) is first
@@ -41,7 +45,8 @@ def test_a_known_id_is_neither_priced_nor_charged_again():
 def test_a_refused_order_stays_in_the_journal_and_moves_no_money():
     journal = Journal([deposit("100")])
     before = journal.ledger
-    after = journal.place(lambda book: buy(book, amount=200, **terms()), id="order", time=NOON)
+    dear = fill("buy", "0.004", 50_000, "0.8", id="order")
+    after = journal.place(lambda _: dear, id="order", time=NOON)
     assert after is before
     entry = journal.entry("order")
     assert isinstance(entry, Rejection)
@@ -92,9 +97,9 @@ def test_an_impossible_history_is_no_journal():
 def test_two_threads_with_the_same_ids_trade_each_once():
     journal, start = Journal([deposit("300")]), Barrier(2)
 
-    def one_dollar(ledger, id):
+    def one_dollar(_, id):
         sleep(1e-5)  # the other thread gets its chance between the look at the cash and the fill
-        return buy(ledger, amount=1, **terms(id=id, price=1, fee_rate=0))
+        return fill("buy", 1, 1, id=id)
 
     def hammer(numbers):
         start.wait()

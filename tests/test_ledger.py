@@ -11,13 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from marketpulse.errors import InsufficientCash, InsufficientPosition, InvalidOrder
+from marketpulse.events import Deposit, Fill, Side
 from marketpulse.journal import Journal
 from marketpulse.ledger import (
-    Deposit,
-    Fill,
     Ledger,
     Position,
-    Side,
     append,
     apply,
     equity,

@@ -12,8 +12,8 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from marketpulse import accuracy_charts, charts, report, tables
+from marketpulse.events import Fill
 from marketpulse.hub import Hub
-from marketpulse.ledger import Fill
 from marketpulse.report import Report, View
 from marketpulse.settings import DEFAULTS, Settings
 from marketpulse.snapshot import MarketKey, Snapshot

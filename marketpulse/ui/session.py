@@ -5,8 +5,8 @@ from uuid import uuid4
 
 import streamlit as st
 
+from marketpulse.events import Deposit
 from marketpulse.journal import Journal
-from marketpulse.ledger import Deposit
 from marketpulse.settings import Settings
 from marketpulse.snapshot import MarketKey, Snapshot
 

@@ -1,14 +1,18 @@
 """The ticket: two buttons that write one event each into the visitor's book."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+import pandas as pd
 import streamlit as st
 
 from marketpulse import orders
+from marketpulse.costs import Costs
 from marketpulse.errors import InvalidOrder
-from marketpulse.journal import Journal, Rejection
-from marketpulse.ledger import Fill, Ledger
+from marketpulse.events import Fill, Order, Rejection
+from marketpulse.fills import Price, filled
+from marketpulse.journal import Journal
+from marketpulse.ledger import Ledger, append
 from marketpulse.market import Market
 from marketpulse.snapshot import Snapshot
 from marketpulse.ui import session
@@ -56,18 +60,26 @@ def _filled(ticket: Ticket, snapshot: Snapshot, ledger: Ledger) -> Fill:
         raise InvalidOrder(f"No trade: the newest candle is {age_text(snapshot.age)} old.")
     if snapshot.ended:
         raise InvalidOrder("No trade: the replay has ended.")
+    order = _order(ticket, snapshot.now, price)
+    seen = Price.of(snapshot.now, price, snapshot.venue)
+    fill = filled(order, append(ledger, order), seen, None)
+    return replace(fill, id=ticket.id, order="")
+
+
+def _order(ticket: Ticket, now: pd.Timestamp, price: float) -> Order:
     terms = orders.Terms(
         id=ticket.id,
-        time=snapshot.now,
+        time=now,
         symbol=ticket.symbol,
-        price=price,
-        fee_rate=ticket.fee_rate,
+        seen=price,
+        costs=Costs(ticket.fee_rate * 10_000),
+        origin="manual",
         reason="manual",
     )
     if ticket.deed == "sell all":
-        return orders.sell_all(ledger, **terms)
+        return orders.sell_all(**terms)
     order = orders.buy if ticket.deed == "buy" else orders.sell
-    return order(ledger, amount=ticket.amount, **terms)
+    return order(ticket.amount, **terms)
 
 
 def draw_ticket(frame: Frame) -> None:
