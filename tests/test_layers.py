@@ -56,6 +56,7 @@ ORDER = [
     "charts",
     "accuracy_charts",
     "tables",
+    "book_tables",
     "market",
     "hub",
     "cli",
