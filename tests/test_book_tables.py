@@ -123,7 +123,7 @@ def test_the_figures_are_told_with_their_units():
     facts = figures_table(summary(ledger, closes(*[100] * 8, 101, 99, 100)), "USD")[""]
     assert facts["Return"] == "+0.10 %"
     assert facts["Deepest drawdown"] == "-0.99 %, 10.00 USD"
-    assert facts["Longest drawdown"] == "2 min"
+    assert facts["Longest drawdown"] == "7 min"  # from 12:02 to 12:09
     assert facts["Round trips"] == "3, 1 open"
     assert facts["Average loser"] == "-2.00 USD"
     assert facts["Profit factor"] == "1.25"
