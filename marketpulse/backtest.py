@@ -1,19 +1,24 @@
 """Signals carried out in the paper book: what a rule would have made."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from marketpulse import orders
 from marketpulse.costs import Costs
 from marketpulse.errors import InsufficientCash
-from marketpulse.events import Deposit, Order, Side
+from marketpulse.events import Deposit, Fill, Order, Side
 from marketpulse.fills import WAIT, filled, first_price, volume_before
 from marketpulse.ledger import Ledger, append, equity
 from marketpulse.rules import due
-from marketpulse.signals import Holding, Thresholds, side_of
+from marketpulse.signals import Holding, Thresholds, acts
+
+# Rows that are looked through at once for the next trade: most come sooner than the end.
+BLOCK = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,31 +83,50 @@ def run(
     """
     if decisions.empty:
         return Outcome(0, 0, 0.0, Ledger())
-    start = Deposit("deposit", decisions.index[0], Decimal(str(trading.cash)))
-    ledger = append(Ledger(), start)
+    times = pd.DatetimeIndex(decisions.index)
+    known = {str(name): column.to_numpy() for name, column in decisions.items()}
+    ledger = append(Ledger(), Deposit("deposit", times[0], Decimal(str(trading.cash))))
     held: Holding | None = None
-    busy = start.time
-    for as_of, known in _rows(decisions):
+    row = _next(times, known, 0, thresholds, gate, held)
+    while row is not None:
+        order = _ordered(held, times[row], float(known["price"][row]), trading)
+        earliest = due(order)
+        price = first_price(earliest, candles, None)
+        if price is None or price.time > earliest + WAIT:
+            decided_again = earliest + WAIT
+        else:
+            waiting = append(ledger, order)
+            try:
+                fill = filled(order, waiting, price, volume_before(price.time, candles))
+            except InsufficientCash:
+                break
+            ledger, decided_again = append(waiting, fill), price.time
+            held = holding(ledger, trading.symbol, thresholds)
         # While an order waits for its price nothing else is decided.
-        side = "hold" if as_of < busy else side_of(as_of, known, thresholds, gate, held)
-        if side == "hold":
-            continue
-        order = _ordered(side, as_of, known["price"], trading)
-        price = first_price(due(order), candles, None)
-        if price is None or price.time > due(order) + WAIT:
-            busy = due(order) + WAIT
-            continue
-        busy, waiting = price.time, append(ledger, order)
-        try:
-            fill = filled(order, waiting, price, volume_before(price.time, candles))
-        except InsufficientCash:
-            break
-        ledger = append(waiting, fill)
-        held = holding(ledger, trading.symbol, thresholds)
+        after = max(row + 1, int(times.searchsorted(decided_again)))
+        row = _next(times, known, after, thresholds, gate, held)
     return _outcome(decisions, ledger, trading)
 
 
-def _ordered(side: str, as_of: pd.Timestamp, seen: float, trading: Trading) -> Order:
+def _next(
+    times: pd.DatetimeIndex,
+    known: Mapping[str, npt.NDArray[np.float64]],
+    start: int,
+    thresholds: Thresholds,
+    gate: Costs,
+    held: Holding | None,
+) -> int | None:
+    """The first row from ``start`` on at which the rule trades; None if it does no more."""
+    for block in range(start, len(times), BLOCK):
+        part = slice(block, block + BLOCK)
+        rows = {name: column[part] for name, column in known.items()}
+        trades = acts(times[part], rows, thresholds, gate, held)
+        if trades.any():
+            return block + int(trades.argmax())
+    return None
+
+
+def _ordered(held: Holding | None, as_of: pd.Timestamp, seen: float, trading: Trading) -> Order:
     terms = orders.Terms(
         id=as_of.isoformat(),
         time=as_of,
@@ -112,7 +136,7 @@ def _ordered(side: str, as_of: pd.Timestamp, seen: float, trading: Trading) -> O
         origin="auto-pilot",
         reason="signal",
     )
-    return orders.buy(trading.amount, **terms) if side == "buy" else orders.sell_all(**terms)
+    return orders.buy(trading.amount, **terms) if held is None else orders.sell_all(**terms)
 
 
 def _outcome(decisions: pd.DataFrame, ledger: Ledger, trading: Trading) -> Outcome:
@@ -124,18 +148,14 @@ def _outcome(decisions: pd.DataFrame, ledger: Ledger, trading: Trading) -> Outco
     return Outcome(len(decisions), bought, net, ledger)
 
 
-def _rows(table: pd.DataFrame) -> list[tuple[pd.Timestamp, dict[str, float]]]:
-    records: Any = table.to_dict("records")
-    return list(zip(table.index, records, strict=True))
-
-
 def holding(ledger: Ledger, symbol: str, thresholds: Thresholds) -> Holding | None:
     """What a sale of the symbol must beat: the reference price with its entry fee; None if flat."""
     position = ledger.positions.get(symbol)
     if position is None:
         return None
-    buys = [fill for fill in ledger.fills if fill.symbol == symbol and fill.side == Side.BUY]
-    last = buys[-1]
+    # Backwards, because the last purchase of a long book is never far from its end.
+    fills = (event for event in reversed(ledger.events) if isinstance(event, Fill))
+    last = next(fill for fill in fills if fill.symbol == symbol and fill.side == Side.BUY)
     paid = last.notional + last.fee
     if thresholds.reference == "average cost":
         rate = last.fee / last.notional

@@ -33,6 +33,7 @@ from marketpulse.rules import due, nothing_held
 WAIT = 3 * ONE_MINUTE
 # Closed bars whose mean volume an order is measured against.
 VOLUME_BARS = 20
+_NANOSECONDS = {"s": 10**9, "ms": 10**6, "us": 1000, "ns": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +108,9 @@ def first_price(
     it and counts for nothing. Arguments as for `outcome`.
     """
     start = _row(candles, due, "left")
-    traded = np.flatnonzero(~candles["filled"].to_numpy()[start:])
-    if len(traded):
-        row = start + int(traded[0])
+    empty = candles["filled"].to_numpy()[start:]
+    if len(empty) and not empty.all():
+        row = start + int(empty.argmin())
         opened: pd.Timestamp = candles.index[row]
         if quote is None or not due <= quote.time < opened:
             return Price.of(opened, float(candles["open"].to_numpy()[row]), venue)
@@ -123,14 +124,19 @@ def volume_before(time: pd.Timestamp, candles: pd.DataFrame) -> float | None:
     """
     closed = _row(candles, time - ONE_MINUTE, "right")
     volume = candles["volume"].to_numpy(dtype="float64")[:closed]
-    known = volume[~np.isnan(volume)][-VOLUME_BARS:]
+    known = volume[-VOLUME_BARS:]
+    if np.isnan(known).any():
+        known = volume[~np.isnan(volume)][-VOLUME_BARS:]
     return float(known.mean()) if len(known) else None
 
 
 def _row(candles: pd.DataFrame, time: pd.Timestamp, side: Literal["left", "right"]) -> int:
     """Where a time stands among the open times, whatever unit either is kept in."""
-    opened = pd.DatetimeIndex(candles.index).as_unit("ns")
-    return int(opened.searchsorted(time.as_unit("ns"), side=side))
+    opened = pd.DatetimeIndex(candles.index)
+    unit = _NANOSECONDS[opened.unit]
+    # The whole unit next to the time, on the side that changes no comparison.
+    at = -(-time.value // unit) if side == "left" else time.value // unit
+    return int(opened.asi8.searchsorted(at, side=side))
 
 
 def filled(order: Order, ledger: Ledger, price: Price, volume: float | None) -> Fill:

@@ -7,7 +7,7 @@ import pytest
 from marketpulse.costs import Costs
 from marketpulse.horizons import LONG, MINUTE, ONE_MINUTE
 from marketpulse.settings import PRESETS, Settings
-from marketpulse.signals import MIN_SETTLED, Holding, Thresholds, decide, decision_table, side_of
+from marketpulse.signals import MIN_SETTLED, Holding, Thresholds, acts, decide, decision_table
 from tests.build import START
 
 FREE = Costs(0)
@@ -245,8 +245,16 @@ def test_a_rule_that_takes_no_doubt_off_needs_no_record_of_errors():
     assert decide(at(0), nothing_settled, thresholds(), FREE, None).side == "buy"
 
 
-def test_the_side_alone_is_that_of_the_whole_signal():
-    for long_price in (90.0, 100.0, 110.0):
-        for holding in (None, bought()):
-            what = (at(5), known(long_price=long_price), thresholds(), FREE, holding)
-            assert side_of(*what) == decide(*what).side
+@pytest.mark.parametrize("hold_minutes", [None, 3])
+@pytest.mark.parametrize("holding", [None, bought()])
+def test_many_bars_at_once_trade_where_each_of_them_would(holding, hold_minutes):
+    rule = thresholds(hold_minutes=hold_minutes)
+    prices = [90.0, NAN, 100.0, 110.0, 120.0]
+    rows = [known(long_price=price, minute_price=price) for price in prices]
+    columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    times = [at(minute) for minute in range(5)]
+    together = acts(pd.DatetimeIndex(times), columns, rule, FREE, holding)
+    one_by_one = [decide(*each, rule, FREE, holding) for each in zip(times, rows, strict=True)]
+    assert list(together) == [one.side != "hold" for one in one_by_one]
+    assert together.any()
+    assert not together.all()
