@@ -106,14 +106,16 @@ class Database:
             raise self._error(f"The {self._name}{self._shown} {needs} ({error}).") from error
         except caught as error:
             reason = " ".join(str(getattr(error, "orig", None) or error.args[-1]).split())
-            remedy = "; move it away to begin a new one" if is_damage(error) else ""
+            damaged = isinstance(error, DatabaseError) and is_damage(error)
+            remedy = "; move it away to begin a new one" if damaged else ""
             sentence = f"The {self._name}{self._shown} cannot be used ({reason}){remedy}."
             raise self._error(sentence) from error
 
 
-def is_damage(error: Exception) -> bool:
-    """Whether SQLite cannot make sense of its file; all its other errors have a narrower class."""
-    return type(error) is DatabaseError
+def is_damage(error: DatabaseError) -> bool:
+    """Whether SQLite cannot make sense of its file, or of a text in it."""
+    # For the file, the error is of this very class; all others have a narrower one.
+    return type(error) is DatabaseError or "Could not decode" in str(error.orig)
 
 
 def _engine(url: sa.URL) -> sa.Engine:

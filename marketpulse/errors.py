@@ -12,6 +12,8 @@
     │   ├── ArtifactRejected       a saved model that is unsigned, damaged or of another version
     │   └── TooManyHorizons        every place for a further horizon is taken
     ├── RecordError                the record of forecasts is damaged, or cannot be read or written
+    ├── JournalError               a journal of paper books is damaged, or cannot be read or written
+    ├── ImportRefused              a file that is no book; says why
     └── LedgerError
         ├── InvalidOrder           an amount, price or quantity that cannot be traded
         ├── InsufficientCash       a buy that costs more than there is
@@ -60,6 +62,14 @@ class TooManyHorizons(ModelError):
 
 class RecordError(MarketPulseError):
     """The record of forecasts is damaged, or cannot be read or written."""
+
+
+class JournalError(MarketPulseError):
+    """The journal of paper books is damaged, or cannot be read or written."""
+
+
+class ImportRefused(MarketPulseError):
+    """A file is no book that could be opened."""
 
 
 class LedgerError(MarketPulseError):

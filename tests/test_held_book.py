@@ -6,8 +6,8 @@ import pytest
 
 from marketpulse.errors import InsufficientCash
 from marketpulse.events import Rejection
-from marketpulse.journal import Journal
 from marketpulse.ledger import fold
+from marketpulse.ui.held_book import Journal
 from tests.books import BTC, NOON, deposit, fill
 
 

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from marketpulse.errors import InsufficientCash, InsufficientPosition, InvalidOrder
 from marketpulse.events import Deposit, Fill, Side
-from marketpulse.journal import Journal
 from marketpulse.ledger import (
     Ledger,
     Position,
@@ -22,6 +21,7 @@ from marketpulse.ledger import (
     fold,
     unrealised,
 )
+from marketpulse.ui.held_book import Journal
 from tests.books import BTC, GRID, NOON, book_of, deposit, fill
 
 

@@ -10,7 +10,6 @@ from streamlit_autorefresh import st_autorefresh
 
 from marketpulse.errors import TooManyHorizons
 from marketpulse.hub import Hub
-from marketpulse.journal import Journal
 from marketpulse.market import Market
 from marketpulse.report import Report
 from marketpulse.settings import DEFAULT_SYMBOL, DEFAULTS, Settings
@@ -18,6 +17,7 @@ from marketpulse.snapshot import Snapshot
 from marketpulse.sources.catalogue import AUTO, SAMPLE
 from marketpulse.ui import session
 from marketpulse.ui.cached import freeze_imports, hub, shared_report
+from marketpulse.ui.held_book import Journal
 from marketpulse.ui.sidebar import draw_sidebar
 from marketpulse.words import age_text
 

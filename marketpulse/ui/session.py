@@ -6,9 +6,9 @@ from uuid import uuid4
 import streamlit as st
 
 from marketpulse.events import Deposit
-from marketpulse.journal import Journal
 from marketpulse.settings import Settings
 from marketpulse.snapshot import MarketKey, Snapshot
+from marketpulse.ui.held_book import Journal
 
 STARTING_CASH = Decimal(10_000)
 

@@ -11,12 +11,12 @@ from marketpulse.costs import Costs
 from marketpulse.errors import InvalidOrder
 from marketpulse.events import Fill, Order, Rejection
 from marketpulse.fills import Price, filled
-from marketpulse.journal import Journal
 from marketpulse.ledger import Ledger, append
 from marketpulse.market import Market
 from marketpulse.snapshot import Snapshot
 from marketpulse.ui import session
 from marketpulse.ui.frame import Frame
+from marketpulse.ui.held_book import Journal
 from marketpulse.words import age_text, money_text, price_text
 
 
