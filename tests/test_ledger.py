@@ -1,6 +1,7 @@
 import copy
 import pickle
 from contextlib import suppress
+from dataclasses import replace
 from decimal import getcontext, localcontext
 from fractions import Fraction
 from time import perf_counter
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from marketpulse.errors import InsufficientCash, InsufficientPosition, InvalidOrder, LedgerError
-from marketpulse.events import Deposit, Fill, Side
+from marketpulse.events import Armed, Deposit, Disarmed, Fill, Missed, Rejection, Side
 from marketpulse.ledger import (
     Ledger,
     Position,
@@ -20,7 +21,7 @@ from marketpulse.ledger import (
     fold,
     unrealised,
 )
-from tests.books import BTC, GRID, NOON, book_of, deposit, fill
+from tests.books import BTC, GRID, NOON, book_of, carried_out, deposit, fill, ordered
 
 
 @pytest.mark.parametrize(
@@ -157,6 +158,48 @@ def test_ten_thousand_events_fold_within_two_seconds():
     started = perf_counter()
     assert len(fold(events).fills) == 10_000
     assert perf_counter() - started < 2
+
+
+# Orders and the auto-pilot ------------------------------------------------------------------------
+
+
+def test_an_order_waits_until_it_is_filled_or_rejected_and_moves_nothing():
+    first, second = ordered("buy", amount=10, id="a"), ordered("buy", amount=20, id="b")
+    waiting = fold([deposit(), first, second])
+    assert list(waiting.pending.items()) == [("a", first), ("b", second)]
+    assert waiting.cash == 10_000
+    _, after = carried_out(waiting, first)
+    assert list(after.pending) == ["b"]
+    assert fold([Rejection("b/rejected", NOON, "b", "No.")], after).pending == {}
+    assert list(waiting.pending) == ["a", "b"]
+
+
+def test_a_filled_order_is_not_filled_again_under_another_id():
+    answer, after = carried_out(fold([deposit()]), ordered("buy", amount=10))
+    with pytest.raises(InvalidOrder, match="does not wait"):
+        apply(after, replace(answer, id="again"))
+
+
+def test_a_rejection_of_an_order_that_never_came_changes_nothing():
+    before = fold([deposit()])
+    after = apply(before, Rejection("x/rejected", NOON, "x", "No such price."))
+    assert (after.cash, after.pending, len(after.events)) == (before.cash, {}, 2)
+
+
+def test_what_waits_cannot_be_changed_in_place():
+    with pytest.raises(TypeError):
+        fold([ordered("buy", amount=1)]).pending["order"] = None
+
+
+def test_the_auto_pilot_is_armed_with_the_last_settings_until_it_is_disarmed():
+    first, second = (Armed(id, NOON, (("ticket", id),)) for id in "12")
+    ledger = fold([first, second])
+    assert ledger.armed == second
+    missed = apply(ledger, Missed("3", NOON, NOON, NOON, 1))
+    assert missed.armed == second
+    off = apply(missed, Disarmed("4", NOON, "Switched off."))
+    assert off.armed is None
+    assert apply(off, Disarmed("5", NOON, "Again.")).armed is None
 
 
 # Any history, against a second book kept in fractions --------------------------------------------
