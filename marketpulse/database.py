@@ -3,7 +3,7 @@
 SQLite by default, PostgreSQL by its URL.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,8 @@ class Database:
         What is kept, in the words of an error.
     error : type of MarketPulseError
         Raised, with one sentence, when the database cannot be opened, read or written.
+    salvage : bool
+        Read what can still be read of a damaged SQLite file, and write nothing to it.
 
     Attributes
     ----------
@@ -44,17 +46,25 @@ class Database:
     """
 
     def __init__(
-        self, url: str, tables: sa.MetaData, *, name: str, error: type[MarketPulseError]
+        self,
+        url: str,
+        tables: sa.MetaData,
+        *,
+        name: str,
+        error: type[MarketPulseError],
+        salvage: bool = False,
     ) -> None:
         self._name, self._error, self._shown = name, error, ""
         with self._plainly(OSError, ValueError):
             address = sa.make_url(url)
-            if address.drivername in _POSTGRESQL:
+            if address.get_backend_name() in _POSTGRESQL:
                 address = address.set(drivername="postgresql+psycopg")
+            elif address.get_backend_name() != "sqlite":
+                raise ArgumentError("neither SQLite nor PostgreSQL")
             self._shown = f" at {address.render_as_string(hide_password=True)}"
-            self.reads = _engine(address)
+            self.reads = _engine(address, _prepare_to_salvage if salvage else _prepare)
         self.writes = self.reads.execution_options()
-        if self.is_sqlite:
+        if self.is_sqlite and not salvage:
             sa.event.listen(self.writes, "begin", _begin)
         try:
             with self.writing() as connection:
@@ -106,19 +116,20 @@ class Database:
             raise self._error(f"The {self._name}{self._shown} {needs} ({error}).") from error
         except caught as error:
             reason = " ".join(str(getattr(error, "orig", None) or error.args[-1]).split())
-            damaged = isinstance(error, DatabaseError) and is_damage(error)
-            remedy = "; move it away to begin a new one" if damaged else ""
+            remedy = "; move it away to begin a new one" if is_damage(error) else ""
             sentence = f"The {self._name}{self._shown} cannot be used ({reason}){remedy}."
             raise self._error(sentence) from error
 
 
-def is_damage(error: DatabaseError) -> bool:
+def is_damage(error: BaseException | None) -> bool:
     """Whether SQLite cannot make sense of its file, or of a text in it."""
     # For the file, the error is of this very class; all others have a narrower one.
-    return type(error) is DatabaseError or "Could not decode" in str(error.orig)
+    return type(error) is DatabaseError or (
+        isinstance(error, DatabaseError) and "Could not decode" in str(error.orig)
+    )
 
 
-def _engine(url: sa.URL) -> sa.Engine:
+def _engine(url: sa.URL, prepare: Callable[[Any, object], None]) -> sa.Engine:
     if url.get_backend_name() != "sqlite":
         # Hosted servers hang up when idle, and their poolers know no prepared statements.
         return sa.create_engine(url, pool_pre_ping=True, connect_args={"prepare_threshold": None})
@@ -134,7 +145,7 @@ def _engine(url: sa.URL) -> sa.Engine:
     else:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
         engine = sa.create_engine(url)
-    sa.event.listen(engine, "connect", _prepare)
+    sa.event.listen(engine, "connect", prepare)
     return engine
 
 
@@ -142,6 +153,13 @@ def _prepare(connection: Any, _: object) -> None:
     """Let readers and a writer work at once, and lose no commit in a power cut."""
     connection.isolation_level = None  # the driver begins no transaction of its own
     for pragma in (f"busy_timeout={BUSY_TIMEOUT}", "journal_mode=WAL", "synchronous=FULL"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _prepare_to_salvage(connection: Any, _: object) -> None:
+    """Read pages although others are missing, which SQLite refuses otherwise; write nothing."""
+    connection.isolation_level = None
+    for pragma in (f"busy_timeout={BUSY_TIMEOUT}", "writable_schema=ON", "query_only=ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 

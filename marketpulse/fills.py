@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, ROUND_UP, Decimal, localcontext
 from fractions import Fraction
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 import pandas as pd
@@ -127,12 +127,13 @@ def volume_before(time: pd.Timestamp, candles: pd.DataFrame) -> float | None:
     known = volume[-VOLUME_BARS:]
     if np.isnan(known).any():
         known = volume[~np.isnan(volume)][-VOLUME_BARS:]
-    return float(known.mean()) if len(known) else None
+    # Summed exactly, so that the same bars are the same volume on every machine.
+    return math.fsum(known.tolist()) / len(known) if len(known) else None
 
 
 def _row(candles: pd.DataFrame, time: pd.Timestamp, side: Literal["left", "right"]) -> int:
     """Where a time stands among the open times, whatever unit either is kept in."""
-    opened = pd.DatetimeIndex(candles.index)
+    opened = cast(pd.DatetimeIndex, candles.index)
     unit = _NANOSECONDS[opened.unit]
     # The whole unit next to the time, on the side that changes no comparison.
     at = -(-time.value // unit) if side == "left" else time.value // unit

@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence, Set
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from threading import Lock
 from typing import cast
 
@@ -18,7 +19,7 @@ import sqlalchemy as sa
 
 from marketpulse.bookfile import Imported
 from marketpulse.books import Book, BookInfo, BookKey, Named, owner_hash
-from marketpulse.database import Database
+from marketpulse.database import Database, is_damage
 from marketpulse.errors import InvalidOrder, JournalError, LedgerError
 from marketpulse.event_json import decoded, encoded
 from marketpulse.events import Deposit, Disarmed, Event, Fill, Order, Rejection
@@ -60,11 +61,20 @@ class Journal:
     ------
     JournalError
         If the database cannot be opened; from any method but `book`, if it cannot be read or
-        written.
+        written. Of a damaged file, what can still be read is, and nothing is written.
     """
 
     def __init__(self, url: str) -> None:
-        self._database = Database(url, TABLES, name="journal", error=JournalError)
+        # Why nothing can be written, if the file as a whole is damaged.
+        self._damage = ""
+        open_database = partial(Database, url, TABLES, name="journal", error=JournalError)
+        try:
+            self._database = open_database()
+        except JournalError as error:
+            if not is_damage(error.__cause__):
+                raise
+            self._damage = str(error)
+            self._database = open_database(salvage=True)
         self._books: OrderedDict[str, KeptBook] = OrderedDict()
         self._lock = Lock()
 
@@ -129,6 +139,7 @@ class Journal:
         ValueError
             If ``decide`` returned events without this id, or one that cannot be written.
         """
+        self._require_sound()
         kept = self._kept(name)
         with kept.lock:
             with self._database.writing() as connection:
@@ -182,9 +193,13 @@ class Journal:
         """Close the database."""
         self._database.close()
 
+    def _require_sound(self) -> None:
+        if self._damage:
+            raise JournalError(self._damage)
+
     def _kept(self, name: Named) -> KeptBook:
         with self._lock:
-            kept = self._books.setdefault(name.id, KeptBook())
+            kept = self._books.setdefault(name.id, KeptBook(damage=self._damage))
             self._books.move_to_end(name.id)
             if len(self._books) > MOST_KEPT:
                 self._books.popitem(last=False)
@@ -198,6 +213,7 @@ class Journal:
                 found = kept.catch_up(connection, key.id)
             if found:
                 return found
+            self._require_sound()
             with self._database.writing() as connection:
                 if not self._create(connection, key, now):
                     found = kept.catch_up(connection, key.id)
@@ -208,8 +224,8 @@ class Journal:
 
     def _create(self, connection: sa.Connection, key: BookKey, now: pd.Timestamp) -> bool:
         """Whether the book was not there yet; it is now, with no events."""
-        statement = self._database.insert(BOOKS).on_conflict_do_nothing()
-        return connection.execute(statement, row_of(key, now)).rowcount == 1
+        statement = self._database.insert(BOOKS).on_conflict_do_nothing().returning(_C.id)
+        return connection.execute(statement, row_of(key, now)).first() is not None
 
     def _infos(self, which: sa.ColumnElement[bool]) -> tuple[BookInfo, ...]:
         query = sa.select(BOOKS).where(which).order_by(_C.opened_at.desc(), _C.id)

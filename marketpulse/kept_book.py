@@ -28,12 +28,15 @@ class KeptBook:
         Up to where it was read.
     ids : set of str
         Of its events.
+    damage : str
+        Why no book of this database can be written; empty if it is sound.
     """
 
     lock: Lock = field(default_factory=Lock)
     book: Book | None = None
     head: Head = field(default_factory=Head)
     ids: set[str] = field(default_factory=set)
+    damage: str = ""
 
     def advance(self, book: Book, head: Head, events: Iterable[Event]) -> Book:
         """Take over what was read, or what was written and committed."""
@@ -68,7 +71,7 @@ class KeptBook:
         ledger, problem = _continued(book.ledger, stretch.events)
         problem = problem or stretch.damage
         events = ledger.events[book.sequence :]
-        book = replace(book, sequence=len(ledger.events), ledger=ledger)
+        book = replace(book, sequence=len(ledger.events), ledger=ledger, damage=self.damage)
         return self.advance(_damaged(book, problem) if problem else book, stretch.head, events)
 
 

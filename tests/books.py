@@ -18,10 +18,9 @@ def deposit(amount="10000", id="deposit", time=NOON):
     return Deposit(id, time, Decimal(amount))
 
 
-def fill(side, quantity, price, fee="0", id="fill", symbol=BTC, time=NOON):
-    return Fill(
-        id, time, symbol, Side(side), Decimal(str(quantity)), Decimal(str(price)), Decimal(fee), ""
-    )
+def fill(side, quantity, price, fee="0", id="fill", symbol=BTC, time=NOON, **more):
+    figures = Decimal(str(quantity)), Decimal(str(price)), Decimal(fee)
+    return Fill(id, time, symbol, Side(side), *figures, "", **more)
 
 
 def book_of(orders, *, rate="0", cash="1000000000"):
