@@ -43,6 +43,23 @@ def fees_of(venue: str) -> Fees:
     return FEES.get(venue, DEFAULT_FEES)
 
 
+def chosen_fee_bps(choice: str, venue: str) -> float:
+    """Fee of one trade, in basis points.
+
+    Parameters
+    ----------
+    choice : str
+        ``taker`` or ``maker``, or one of them behind a venue's name, or ``zero``.
+    venue : str
+        The venue in use, whose fee it is if the choice names none.
+    """
+    if choice == "zero":
+        return 0.0
+    named, _, kind = choice.rpartition(" ")
+    fees = fees_of(named or venue)
+    return fees.maker_bps if kind == "maker" else fees.taker_bps
+
+
 def taker_fee_bps(venue: str) -> float:
     """Taker fee of a venue in basis points; that of `DEFAULT_FEES` for one not listed."""
     return fees_of(venue).taker_bps

@@ -256,7 +256,7 @@ def _buy_terms(known: Mapping[str, float], at: Thresholds, costs: Costs) -> tupl
     return (
         Term("forecast move", _bps(known["long_price"] - price, price)),
         Term("safety margin for its error", -_bps(_margin(at.buy_mae, known["long_mae"]), price)),
-        Term("fees in and out", -costs.round_trip() * 1e4),
+        Term("costs in and out", -costs.round_trip() * 1e4),
         Term("profit margin", -at.margin_bps),
     )
 
@@ -271,7 +271,7 @@ def _sell_terms(
             "safety margin for its error",
             -_bps(_margin(at.sell_mae, known["minute_mae"]), holding.cost),
         ),
-        Term("fee to sell", -costs.exit() * 1e4),
+        Term("costs to sell", -costs.exit() * 1e4),
         Term("profit margin", -at.margin_bps),
     )
 

@@ -11,9 +11,9 @@ PACKAGE = "marketpulse"
 ORDER = [
     "errors",
     "horizons",
+    "costs",
     "settings",
     "candles",
-    "costs",
     "features",
     "dataset",
     "bands",

@@ -45,7 +45,7 @@ def test_a_purchase_is_the_forecast_move_less_error_fees_and_margin():
     assert summands(signal) == {
         "forecast move": 300,
         "safety margin for its error": -50,
-        "fees in and out": -2 * 0.002 / 0.998 * 1e4,
+        "costs in and out": -2 * 0.002 / 0.998 * 1e4,
         "profit margin": -10,
     }
     assert signal.distance_bps == pytest.approx(300 - 50 - 40.08016 - 10)
@@ -78,7 +78,7 @@ def test_a_signal_says_what_blocks_it_and_by_how_much(changes, rule, reason):
 
 def test_fees_that_block_a_purchase_are_named():
     signal = decide(at(0), known(long_price=100.1), thresholds(), Costs(10), None)
-    assert "fees in and out" in signal.reasons[0]
+    assert "costs in and out" in signal.reasons[0]
 
 
 def test_a_margin_below_nothing_buys_at_a_loss_on_purpose():
@@ -107,7 +107,7 @@ def test_a_sale_is_the_minute_forecast_over_cost_less_error_fee_and_margin():
     assert summands(signal) == {
         "forecast over cost": 400,
         "safety margin for its error": -25,
-        "fee to sell": -0.002 / 0.998 * 1e4,
+        "costs to sell": -0.002 / 0.998 * 1e4,
         "profit margin": -10,
     }
     assert signal.side == "sell"
