@@ -2,6 +2,7 @@
 
 import json
 import re
+import secrets
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Protocol
@@ -106,6 +107,11 @@ class Book:
     sequence: int
     ledger: Ledger
     damage: str = ""
+
+
+def new_owner() -> str:
+    """A secret that nobody can guess, safe in a URL: the one thing here that is left to chance."""
+    return secrets.token_urlsafe(16)
 
 
 def owner_hash(owner: str) -> str:

@@ -5,9 +5,8 @@ neither is given twice, whoever else writes at the same moment: other threads, t
 The database knows an owner by a hash only, so that it gives nobody access to a book.
 """
 
-import secrets
 from collections import OrderedDict
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
@@ -26,9 +25,13 @@ from marketpulse.events import Deposit, Disarmed, Event, Fill, Order, Rejection
 from marketpulse.journal_rows import (
     BOOKS,
     BUSY,
+    DECIDED,
+    EPOCH,
+    MICROSECOND,
     TABLES,
     Head,
     info_of,
+    microseconds,
     row_of,
     write,
 )
@@ -162,6 +165,12 @@ class Journal:
                 self._books.move_to_end(name.id)
             return kept.book if kept else None
 
+    def find(self, name: Named) -> Book | None:
+        """The book as it is now, with what other processes wrote; None if there is none."""
+        kept = self._kept(name)
+        with kept.lock, self._database.reading() as connection:
+            return kept.catch_up(connection, name.id)
+
     def refresh(self, name: Named) -> Book:
         """The book as it is now, with what other processes wrote.
 
@@ -170,12 +179,33 @@ class Journal:
         JournalError
             If there is no such book.
         """
-        kept = self._kept(name)
-        with kept.lock, self._database.reading() as connection:
-            book = kept.catch_up(connection, name.id)
+        book = self.find(name)
         if book is None:
             raise JournalError(_UNKNOWN)
         return book
+
+    def note_decided(self, books: Iterable[Named], as_of: pd.Timestamp) -> None:
+        """Remember up to which bar's close the auto-pilots of some books have decided.
+
+        It moves no money and is no event, because on most bars they decide to hold.
+        """
+        rows = [{"book": book.id, "as_of": microseconds(as_of)} for book in books]
+        if not rows:
+            return
+        statement = self._database.insert(DECIDED)
+        newer = statement.excluded.as_of
+        statement = statement.on_conflict_do_update(
+            index_elements=["book"], set_={"as_of": newer}, where=DECIDED.c.as_of < newer
+        )
+        with self._database.writing() as connection:
+            connection.execute(statement, rows)
+
+    def decided_up_to(self, name: Named) -> pd.Timestamp | None:
+        """What was noted last by `note_decided`, in any process; None if nothing ever was."""
+        query = sa.select(DECIDED.c.as_of).where(DECIDED.c.book == name.id)
+        with self._database.reading() as connection:
+            noted = connection.execute(query).scalar_one_or_none()
+        return None if noted is None else EPOCH + noted * MICROSECOND
 
     def books_of(self, owner: str) -> tuple[BookInfo, ...]:
         """All books of an owner, the newest first."""
@@ -231,11 +261,6 @@ class Journal:
         query = sa.select(BOOKS).where(which).order_by(_C.opened_at.desc(), _C.id)
         with self._database.reading() as connection:
             return tuple(info_of(row) for row in connection.execute(query))
-
-
-def new_owner() -> str:
-    """A secret that nobody can guess, safe in a URL."""
-    return secrets.token_urlsafe(16)
 
 
 def _decided(

@@ -54,6 +54,13 @@ EVENTS = sa.Table(
     sa.UniqueConstraint("book", "event_id"),
     sqlite_with_rowid=False,
 )
+# Up to which bar's close an armed book has decided, most often to hold.
+DECIDED = sa.Table(
+    "decided",
+    TABLES,
+    sa.Column("book", sa.String(64), primary_key=True),
+    sa.Column("as_of", sa.BigInteger(), nullable=False),
+)
 
 # Built once: that takes longer than to run them.
 _BOOK = sa.select(BOOKS).where(BOOKS.c.id == sa.bindparam("book"))
@@ -91,7 +98,7 @@ def row_of(key: BookKey, opened_at: pd.Timestamp) -> dict[str, Any]:
         "source": key.source,
         "symbol": key.symbol,
         "run_id": key.run_id,
-        "opened_at": _microseconds(opened_at),
+        "opened_at": microseconds(opened_at),
         "sequence": 0,
         "checksum": "",
         "armed": 0,
@@ -174,13 +181,14 @@ def _event_row(event: Event, book: str, head: Head, body: str) -> dict[str, Any]
         "sequence": head.sequence,
         "event_id": event.id,
         "kind": kind_of(event),
-        "time": _microseconds(event.time),
+        "time": microseconds(event.time),
         "body": body,
         "checksum": head.checksum,
     }
 
 
-def _microseconds(time: pd.Timestamp) -> int:
+def microseconds(time: pd.Timestamp) -> int:
+    """A time as the tables keep it: microseconds since 1970."""
     return time.value // 1_000
 
 

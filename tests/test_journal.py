@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 
 from marketpulse import journal as journal_module
 from marketpulse.bookfile import exported, imported
-from marketpulse.books import OWNER_PATTERN, BookKey
+from marketpulse.books import OWNER_PATTERN, BookKey, new_owner
 from marketpulse.errors import InvalidOrder, JournalError
 from marketpulse.event_json import encoded
 from marketpulse.events import Armed, Disarmed, Rejection
-from marketpulse.journal import Journal, new_owner
+from marketpulse.journal import Journal
 from marketpulse.journal_rows import EVENTS
 from marketpulse.ledger import fold
 from tests.books import BTC, NOON, carried_out, deposit, fill, ordered
@@ -674,3 +674,23 @@ def test_owners_cannot_be_guessed():
     owners = {new_owner() for _ in range(100)}
     assert len(owners) == 100
     assert all(OWNER_PATTERN.fullmatch(owner) for owner in owners)
+
+
+# What auto-pilots have dealt with ----------------------------------------------------------------
+
+
+def test_the_bar_up_to_which_a_book_decided_is_kept_and_never_goes_back(journal, book, url):
+    assert journal.decided_up_to(book) is None
+    journal.note_decided([book], NOON)
+    journal.note_decided([book], LATER)
+    journal.note_decided([book], NOON)
+    journal.note_decided([], LATER + pd.Timedelta(hours=1))
+    with closing(Journal(url)) as other:
+        assert other.decided_up_to(book) == LATER
+    assert journal.refresh(book).sequence == 1
+
+
+def test_a_book_that_is_not_there_is_not_found(journal, key):
+    assert journal.find(key) is None
+    journal.open(key, deposit().amount, NOON)
+    assert journal.find(key) == journal.book(key)
