@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from marketpulse.ui import live, trading
-from marketpulse.ui.frame import open_frame
+from marketpulse.ui import autopilot, live, trading
+from marketpulse.ui.frame import close_frame, open_frame
 
 frame = open_frame("Live")
 if not frame.snapshot.has_candles:
@@ -16,6 +16,8 @@ with chart:
 with side:
     trading.draw_ticket(frame)
     live.draw_signal(frame)
+    autopilot.draw_autopilot(frame)
 live.draw_tail(frame)
 live.draw_presets(frame)
 live.draw_equity(frame)
+close_frame(frame)

@@ -1,6 +1,6 @@
 """The paper book as its page prints it: trades with receipts, activity, figures and their parts."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import assert_never
 
 import pandas as pd
@@ -19,6 +19,7 @@ from marketpulse.events import (
     Rejection,
     Side,
 )
+from marketpulse.horizons import ONE_MINUTE
 from marketpulse.ledger import Ledger
 from marketpulse.performance import CurveFigures, Summary
 from marketpulse.trades import TripFigures, trades
@@ -31,6 +32,13 @@ RECEIPTS = (
 )
 REJECTED = "Not filled"
 _PARTS = ("price_move", "spread", "impact", "latency", "fees", "total")
+
+
+def closes_of(candles: pd.DataFrame, ledger: Ledger) -> pd.Series:
+    """Closes by the time of the close, from a book's first event on; none without an event."""
+    closed = pd.DatetimeIndex(candles.index) + ONE_MINUTE
+    closes: pd.Series = candles["close"].set_axis(closed)
+    return closes[closes.index >= ledger.events[0].time] if ledger.events else closes.iloc[:0]
 
 
 def trade_table(ledger: Ledger) -> pd.DataFrame:
@@ -138,6 +146,14 @@ def _trip_facts(trips: TripFigures, currency: str) -> dict[str, str]:
         "Expectancy per unit lost": _plain(trips.expectancy_ratio),
         "Profit factor": _plain(trips.profit_factor),
     }
+
+
+# The tables that need the book alone, by the name of their section.
+TABLES: Mapping[str, Callable[[Ledger, str], pd.DataFrame]] = {
+    "Trades": lambda ledger, _: trade_table(ledger),
+    "Activity": activity_table,
+    "Not filled": rejection_table,
+}
 
 
 def _plain(value: float | None) -> str:

@@ -4,13 +4,18 @@ import json
 import re
 import secrets
 from dataclasses import dataclass, field
+from decimal import Decimal
 from hashlib import sha256
 from typing import Protocol
 
 import pandas as pd
 
-from marketpulse.ledger import Ledger
+from marketpulse.events import Deposit
+from marketpulse.ledger import Ledger, fold
 
+# What a book begins with, in quote currency, and what that event is called.
+STARTING_CASH = Decimal(10_000)
+OPENING = "opening"
 OWNER_PATTERN = re.compile(r"[A-Za-z0-9_-]{22}")
 
 
@@ -107,6 +112,12 @@ class Book:
     sequence: int
     ledger: Ledger
     damage: str = ""
+
+
+def unwritten(key: BookKey, now: pd.Timestamp) -> Book:
+    """A book that is in no journal yet, as it will be when it is opened."""
+    start = fold([Deposit(OPENING, now, STARTING_CASH)])
+    return Book(key.id, key.source, key.symbol, key.run_id, len(start.events), start)
 
 
 def new_owner() -> str:

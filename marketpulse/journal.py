@@ -17,7 +17,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from marketpulse.bookfile import Imported
-from marketpulse.books import Book, BookInfo, BookKey, Named, owner_hash
+from marketpulse.books import OPENING, Book, BookInfo, BookKey, Named, owner_hash
 from marketpulse.database import Database, is_damage
 from marketpulse.errors import InvalidOrder, JournalError, LedgerError
 from marketpulse.event_json import decoded, encoded
@@ -40,7 +40,6 @@ from marketpulse.ledger import Ledger, append, fold
 
 Decide = Callable[[Ledger], Event | Sequence[Event]]
 
-OPENING = "opening"
 # Books of which a process keeps a copy; of the others it reads one again when it is needed.
 MOST_KEPT = 1_000
 _LEFT_WAITING = "The order was still waiting when the book was saved to a file."

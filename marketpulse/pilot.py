@@ -5,6 +5,7 @@ drive it. A bar on which nothing was decided is listed and never traded afterwar
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 
 import pandas as pd
@@ -16,7 +17,7 @@ from marketpulse.horizons import ONE_MINUTE
 from marketpulse.ledger import Ledger, equity
 from marketpulse.report import Report, signal, visitor_limits
 from marketpulse.risk import Mark, must_sell
-from marketpulse.settings import Settings
+from marketpulse.settings import DEFAULTS, Settings
 from marketpulse.signals import Signal, Thresholds
 from marketpulse.snapshot import Snapshot
 from marketpulse.tickets import judged, rejected
@@ -27,6 +28,18 @@ PREFIX = "auto/"
 def settings_of(armed: Armed) -> Settings:
     """The settings that a book was armed with."""
     return Settings.from_query(dict(armed.settings))
+
+
+def rule_of(settings: Settings) -> Settings:
+    """The settings without those that say what is looked at and how often: what trades."""
+    plain = DEFAULTS
+    return replace(
+        settings,
+        symbol=plain.symbol,
+        source=plain.source,
+        speed=plain.speed,
+        refresh=plain.refresh,
+    )
 
 
 def ready(seen: Report) -> bool:

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from marketpulse.ui import accuracy
-from marketpulse.ui.frame import open_frame
+from marketpulse.ui.frame import close_frame, open_frame
 
 frame = open_frame("Accuracy")
 st.markdown("#### Can these forecasts be trusted?")
@@ -13,3 +13,4 @@ if view.tail is not None:
     accuracy.draw_metrics(view)
     accuracy.draw_main_chart(frame, view)
     accuracy.draw_sections(frame, view)
+close_frame(frame)

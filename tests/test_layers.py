@@ -68,11 +68,17 @@ ORDER = [
     "health",
     "track",
     "report",
+    "tickets",
+    "pilot",
     "charts",
     "accuracy_charts",
     "tables",
     "book_tables",
+    "desk",
+    "office",
     "market",
+    "leases",
+    "places",
     "hub",
     "cli",
     "__main__",
@@ -104,7 +110,7 @@ OUTSIDE = {
     "yfinance",
 }
 SHELL = {"model_store", "database", "store", "hub", "cli", "__main__"}
-SHELL |= {"journal_rows", "kept_book", "journal"}
+SHELL |= {"journal_rows", "kept_book", "journal", "desk", "office", "places"}
 STREAMLIT = {"streamlit", "streamlit_autorefresh"}
 CLOCKS = {"now", "utcnow", "today"}
 

@@ -6,20 +6,29 @@ only a sample of a long table and would then answer with a stale one.
 
 import gc
 from dataclasses import replace
+from hashlib import sha256
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from marketpulse import accuracy_charts, charts, health, report, tables
-from marketpulse.events import Fill
+from marketpulse import accuracy_charts, book_tables, charts, health, report, tables
+from marketpulse.books import Book, BookInfo, owner_hash
+from marketpulse.curves import equity_curve
+from marketpulse.errors import ImportRefused
 from marketpulse.health import Gaps
 from marketpulse.hub import Hub
+from marketpulse.performance import Summary, summary
+from marketpulse.places import DATABASE_VARIABLE
 from marketpulse.report import Report, View
 from marketpulse.settings import DEFAULTS, Settings
 from marketpulse.snapshot import MarketKey, Snapshot
 from marketpulse.sources.catalogue import recorded_names
 from marketpulse.tables import Said
+
+if TYPE_CHECKING:
+    from marketpulse.bookfile import Imported
 
 # Allocations before a collection of the youngest generation, and how many of each before the next.
 RARE_COLLECTIONS = (100_000, 50, 50)
@@ -35,7 +44,12 @@ def hub() -> Hub:
     """
     gc.freeze()
     gc.set_threshold(*RARE_COLLECTIONS)
-    return Hub()
+    return Hub(database=_secret(DATABASE_VARIABLE))
+
+
+def _secret(name: str) -> str | None:
+    """A text of the app's secrets; None if it has none of that name."""
+    return st.secrets.get(name) if st.secrets.load_if_toml_exists() else None
 
 
 @st.cache_data(ttl="1min", show_spinner=False)
@@ -60,19 +74,97 @@ def shared_report(snapshot: Snapshot, settings: Settings) -> Report:
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _price_chart(
     key: MarketKey, revision: int, asked_at: pd.Timestamp, settings: Settings,
-    fills: tuple[Fill, ...], _snapshot: Snapshot, _report: Report,
+    book: tuple[str, int], _snapshot: Snapshot, _report: Report, _book: Book,
 ) -> go.Figure:  # fmt: skip
+    fills = _book.ledger.fills
     return charts.price_chart(
         _snapshot.candles, _report.minute.forecast, _report.long.forecast, fills
     )
 
 
-def shared_price_chart(snapshot: Snapshot, seen: Report, fills: tuple[Fill, ...]) -> go.Figure:
-    """The Live page's chart, drawn once per closed bar."""
+def shared_price_chart(snapshot: Snapshot, seen: Report, book: Book) -> go.Figure:
+    """The Live page's chart, drawn once per closed bar and number of the book's fills."""
     shown = Settings(minute=seen.settings.minute, long=seen.settings.long)
+    # Books without a fill look the same to everybody.
+    fills = len(book.ledger.fills)
+    drawn = (book.id, fills) if fills else ("", 0)
     return _price_chart(
-        snapshot.key, snapshot.revision, snapshot.asked_at, shown, fills, snapshot, seen
+        snapshot.key, snapshot.revision, snapshot.asked_at, shown, drawn, snapshot, seen, book
     )
+
+
+# What the figures of a book depend on: its fills, the market and the bar.
+BookAt = tuple[str, int, MarketKey, int, pd.Timestamp]
+
+
+def _book_at(snapshot: Snapshot, book: Book) -> BookAt:
+    return (book.id, book.sequence, snapshot.key, snapshot.revision, snapshot.asked_at)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _summary(key: BookAt, _closes: pd.Series, _book: Book) -> Summary | None:
+    return summary(_book.ledger, _closes) if len(_closes) > 1 else None
+
+
+def shared_summary(snapshot: Snapshot, book: Book) -> Summary | None:
+    """A book's figures at the last close, computed once per closed bar; None before two bars."""
+    closes = book_tables.closes_of(snapshot.candles, book.ledger)
+    return _summary(_book_at(snapshot, book), closes, book)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _equity_chart(key: BookAt, height: int, _closes: pd.Series, _book: Book) -> go.Figure | None:
+    if len(_closes) < 2:
+        return None
+    return charts.equity_chart(equity_curve(_book.ledger.events, _closes), height=height)
+
+
+def shared_equity_chart(snapshot: Snapshot, book: Book, height: int) -> go.Figure | None:
+    """A book's equity, drawn once per closed bar; None before two bars."""
+    closes = book_tables.closes_of(snapshot.candles, book.ledger)
+    return _equity_chart(_book_at(snapshot, book), height, closes, book)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _book_table(id: str, sequence: int, name: str, _book: Book) -> pd.DataFrame:
+    return book_tables.TABLES[name](_book.ledger, _book.symbol)
+
+
+def shared_book_table(book: Book, name: str) -> pd.DataFrame:
+    """A table of `marketpulse.book_tables.TABLES`, made once per event of the book."""
+    return _book_table(book.id, book.sequence, name, book)
+
+
+@st.cache_resource(max_entries=64, ttl="10s", show_spinner=False)
+def _books_of(owner_hash: str, sequence: int, _owner: str) -> tuple[BookInfo, ...]:
+    desk = hub().desk
+    return () if desk is None else desk.journal.books_of(_owner)
+
+
+def books_of(owner: str, sequence: int) -> tuple[BookInfo, ...]:
+    """All books of an owner; a new one shows within ten seconds, or when ``sequence`` changed.
+
+    Raises
+    ------
+    JournalError
+        If the journal cannot be read.
+    """
+    return _books_of(owner_hash(owner), sequence, owner)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _imported(checksum: str, _content: bytes) -> "Imported | str":
+    from marketpulse.bookfile import imported
+
+    try:
+        return imported(_content)
+    except ImportRefused as refusal:
+        return str(refusal)
+
+
+def read_file(content: bytes) -> "Imported | str":
+    """The book that a file holds, or why it holds none; read once."""
+    return _imported(sha256(content).hexdigest(), content)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

@@ -25,6 +25,8 @@ def trade_columns(currency: str) -> dict[str, Any]:
         "impact_cost": number(f"Impact ({currency})", format="%.2f"),
         "latency_cost": number(f"Waiting ({currency})", format="%.2f"),
         "reason": "Why",
+        "what": "What",
+        "detail": "In detail",
     }
 
 

@@ -9,16 +9,17 @@ import streamlit as st
 from streamlit_autorefresh import st_autorefresh
 
 from marketpulse import health
+from marketpulse.books import Book
 from marketpulse.errors import TooManyHorizons
 from marketpulse.hub import Hub
 from marketpulse.market import Market
+from marketpulse.office import OPENING
 from marketpulse.report import Report
 from marketpulse.settings import DEFAULT_SYMBOL, DEFAULTS, Settings
 from marketpulse.snapshot import Snapshot
 from marketpulse.sources.catalogue import AUTO, SAMPLE
-from marketpulse.ui import session
+from marketpulse.ui import book, session
 from marketpulse.ui.cached import freeze_imports, hub, shared_report
-from marketpulse.ui.held_book import Journal
 from marketpulse.ui.sidebar import draw_sidebar
 from marketpulse.words import age_text
 
@@ -34,6 +35,8 @@ ICON = Path(__file__).with_name("icon.svg")
 PATIENCE = pd.Timedelta(seconds=2.5)
 # While a fresh market is being loaded and trained, the page looks more often.
 LOADING_REFRESH_MS = 500
+# The same while an order waits for its price.
+WAITING_REFRESH_MS = 500
 LOADING = pd.Timedelta(minutes=1)
 
 
@@ -45,22 +48,24 @@ class Frame:
     ----------
     settings : Settings
         As the visitor set them.
+    hub : Hub
     market : Market
-        Only for the price of a fill; everything drawn comes from ``snapshot``.
+        Only for orders; everything drawn comes from ``snapshot``.
     snapshot : Snapshot
     live : Snapshot
         Of the market that was asked for: another one only while a replay stands in for it.
     report : Report
-    journal : Journal
+    book : Book
         The visitor's book of this market.
     """
 
     settings: Settings
+    hub: Hub
     market: Market
     snapshot: Snapshot
     live: Snapshot
     report: Report
-    journal: Journal
+    book: Book
 
 
 def open_frame(title: str) -> Frame:
@@ -72,17 +77,25 @@ def open_frame(title: str) -> Frame:
     market = _shown(hub(), live, settings)
     snapshot = market.snapshot
     draw_sidebar(title, settings, snapshot.venue)
-    _keep_url(settings)
-    _draw_navigation(settings)
+    _keep_url()
+    _draw_navigation()
     _draw_provenance(snapshot, live.snapshot, settings)
     if refused:
         st.warning(refused, icon=":material/hourglass:")
+    held = book.current(hub(), snapshot)
+    _draw_journal_trouble(held)
     seen = shared_report(snapshot, replace(settings, symbol=snapshot.key.symbol))
     if seen.long.forecast is not None:
         freeze_imports()
-    _start_timer(settings, snapshot, seen, time.perf_counter() - started)
-    journal = session.book(snapshot)
-    return Frame(settings, market, snapshot, live.snapshot, seen, journal)
+    seconds = time.perf_counter() - started
+    _start_timer(settings, snapshot, seen, seconds, waits=bool(book.waiting(held)))
+    return Frame(settings, hub(), market, snapshot, live.snapshot, seen, held)
+
+
+def close_frame(frame: Frame) -> None:
+    """End a page: draw it again if its book has moved on meanwhile."""
+    if book.moved_on(frame.hub, frame.book):
+        st.rerun()
 
 
 def _watch(hub: Hub, settings: Settings) -> tuple[Market, str]:
@@ -113,15 +126,15 @@ def _shown(hub: Hub, live: Market, settings: Settings) -> Market:
     return _watch(hub, replace(settings, source=SAMPLE, symbol=DEFAULT_SYMBOL))[0]
 
 
-def _keep_url(settings: Settings) -> None:
+def _keep_url() -> None:
     """Let the address reproduce the screen."""
-    query = settings.to_query()
+    query = session.address()
     if st.query_params.to_dict() != query:
         st.query_params.from_dict(query)
 
 
-def _draw_navigation(settings: Settings) -> None:
-    query = settings.to_query()
+def _draw_navigation() -> None:
+    query = session.address()
     # So close that a phone of 390 pixels has them in one row.
     with st.container(horizontal=True, gap="xsmall"):
         for path, label, icon in PAGES:
@@ -148,6 +161,19 @@ def _draw_provenance(shown: Snapshot, live: Snapshot, settings: Settings) -> Non
     if shown.ended:
         st.button(
             "Replay again", on_click=_replay_again, args=(settings,), icon=":material/replay:"
+        )
+
+
+def _draw_journal_trouble(held: Book) -> None:
+    """What is wrong with the visitor's book, if anything is."""
+    trouble = book.problem(hub(), held)
+    if trouble == OPENING:
+        st.info(trouble, icon=":material/hourglass_top:")
+    elif trouble:
+        st.warning(trouble, icon=":material/menu_book:")
+    if session.came_with_no_owner():
+        st.warning(
+            "The book in this address is none, so a new one was begun.", icon=":material/link_off:"
         )
 
 
@@ -195,7 +221,9 @@ def _replay_again(settings: Settings) -> None:
     hub().replay_again(replace(settings, source=source))
 
 
-def _start_timer(settings: Settings, snapshot: Snapshot, seen: Report, seconds: float) -> None:
+def _start_timer(
+    settings: Settings, snapshot: Snapshot, seen: Report, seconds: float, *, waits: bool
+) -> None:
     """Ask for the next rerun: sooner while loading, never before this one could be drawn.
 
     An interval shorter than a rerun would interrupt every rerun before its end.
@@ -203,7 +231,9 @@ def _start_timer(settings: Settings, snapshot: Snapshot, seen: Report, seconds: 
     waiting = not snapshot.has_candles or seen.long.tail is None or snapshot.progress
     young = hub().clock() - snapshot.asked_at < LOADING
     interval = LOADING_REFRESH_MS if waiting and young else settings.refresh * 1_000
-    if not snapshot.ended:
+    if waits:
+        interval = min(interval, WAITING_REFRESH_MS)
+    if waits or not snapshot.ended:
         # In the sidebar, because its empty frame would leave a hole in the page.
         with st.sidebar:
             st_autorefresh(interval=max(interval, int(4_000 * seconds)), key="timer")
