@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from marketpulse.ui import live, trading
+from marketpulse.ui import autopilot, live, trading
 from marketpulse.ui.frame import close_frame, open_frame
 
 frame = open_frame("Live", live.draw_moving)
@@ -13,6 +13,7 @@ if frame.snapshot.has_candles:
     with side:
         trading.draw_ticket(frame)
         live.draw_signal(frame)
+        autopilot.draw_autopilot(frame)
     live.draw_tail(frame)
     live.draw_presets(frame)
     live.draw_equity(frame)

@@ -2,19 +2,22 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
 from marketpulse.candles import WICK_WINDOW, wicks
+from marketpulse.events import Fill, Origin, Side
 from marketpulse.fans import UTC, Trace, fan, ghosts, local_times, short_fan
 from marketpulse.forecast import Forecast
-from marketpulse.ledger import Fill, Side
 from marketpulse.words import price_text
 
 # Blue and orange: told apart by every kind of colour vision, on light and on dark.
 UP, DOWN = "#2f7de1", "#e0791b"
 NEUTRAL = "#8492a6"
 CANDLES_SHOWN = 120
+# More of an equity curve than a screen has columns is weight without a picture.
+POINTS = 2000
 LEGEND: Trace = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
 
 
@@ -28,7 +31,7 @@ def price_chart(
     past: pd.DataFrame | None = None,
     zone: str = UTC,
 ) -> go.Figure:
-    """Candles, both forecasts with their bands, earlier forecasts, and the visitor's own fills.
+    """Candles, both forecasts with their bands, earlier forecasts, and the fills of the book.
 
     Parameters
     ----------
@@ -193,58 +196,88 @@ def _said_here(forecasts: Sequence[Forecast], zone: str) -> Trace:
 
 
 def _marks(fills: Sequence[Fill], zone: str) -> list[Trace]:
-    """The visitor's own fills, one trace for each side that there is."""
+    """The book's fills, one trace for each side and origin; the auto-pilot's are hollow."""
     looks = ((Side.BUY, "triangle-up", UP), (Side.SELL, "triangle-down", DOWN))
+    whose: tuple[tuple[Origin, str, str], ...] = (
+        ("manual", "Your", ""),
+        ("auto-pilot", "Auto-pilot", "-open"),
+    )
     return [
-        {
-            "type": "scatter",
-            "x": [local_times(fill.time, zone) for fill in part],
-            "y": [float(fill.price) for fill in part],
-            "mode": "markers",
-            "marker": {
-                "symbol": symbol,
-                "size": 13,
-                "color": colour,
-                "line": {"width": 1.5, "color": "white"},
-            },
-            "name": f"Your {side}s",
-        }
+        _mark(part, zone, f"{name} {side}s", symbol + hollow, colour)
+        for origin, name, hollow in whose
         for side, symbol, colour in looks
-        if (part := [fill for fill in fills if fill.side == side])
+        if (part := [fill for fill in fills if (fill.side, fill.origin) == (side, origin)])
     ]
 
 
+def _mark(fills: Sequence[Fill], zone: str, name: str, symbol: str, colour: str) -> Trace:
+    hollow = symbol.endswith("-open")
+    line = {"width": 3, "color": colour} if hollow else {"width": 1.5, "color": "white"}
+    said = [f"{fill.quantity.normalize():f} {fill.symbol.partition('/')[0]}" for fill in fills]
+    return {
+        "type": "scatter",
+        "x": [local_times(fill.time, zone) for fill in fills],
+        "y": [float(fill.price) for fill in fills],
+        "mode": "markers",
+        "marker": {"symbol": symbol, "size": 15, "color": colour, "line": line},
+        "customdata": said,
+        "hovertemplate": "%{customdata} at %{y}",
+        "name": name,
+    }
+
+
 def equity_chart(curve: pd.DataFrame, *, height: int = 220) -> go.Figure:
-    """Mark-to-market equity of the book, with its drawdown below.
+    """Mark-to-market equity beside buying and holding the same money, and its drawdown below.
 
     Parameters
     ----------
     curve : pandas.DataFrame
-        As `marketpulse.performance.equity_curve` returns.
+        As `marketpulse.curves.equity_curve` returns; of a long one the worst bars are drawn.
     height : int
         Pixels.
     """
-    times = naive_utc(pd.DatetimeIndex(curve.index))
-    figure = go.Figure()
-    figure.add_scatter(
-        x=times, y=curve["equity"], mode="lines", line={"color": UP, "width": 2}, name="Equity"
-    )
-    figure.add_scatter(
-        x=times,
-        y=curve["drawdown"] * 100,
-        mode="lines",
-        line={"color": DOWN, "width": 1},
-        fill="tozeroy",
-        yaxis="y2",
-        name="Drawdown (%)",
-    )
-    figure.update_layout(
-        height=height,
-        margin={"l": 0, "r": 0, "t": 24, "b": 0},
-        yaxis={"domain": [0.34, 1], "side": "right", "tickformat": ",.2f"},
-        yaxis2={"domain": [0, 0.24], "side": "right", "ticksuffix": " %"},
-        legend=LEGEND,
-        hovermode="x unified",
-        uirevision="equity",
-    )
-    return figure
+    shown = _thinned(curve)
+    x = naive_utc(pd.DatetimeIndex(shown.index))
+    line = {"type": "scatter", "mode": "lines", "x": x}
+    beside = {"color": NEUTRAL, "width": 1.5, "dash": "dash"}
+    below = {"color": DOWN, "width": 1}
+    money, percent = "%{y:,.2f}", "%{y:.2f} %"
+    traces: list[Trace] = [
+        {**line, "y": shown["hold"], "name": "Buy and hold", "line": beside},
+        {**line, "y": shown["equity"], "name": "Equity", "line": {"color": UP, "width": 2}},
+        {**line, "y": shown["drawdown"] * 100, "name": "Drawdown", "line": below}
+        | {"fill": "tozeroy", "yaxis": "y2", "hovertemplate": percent},
+    ]
+    traces = [{"hovertemplate": money, **trace} for trace in traces]
+    layout = {
+        "height": height,
+        "margin": {"l": 0, "r": 0, "t": 24, "b": 0},
+        "xaxis": {"anchor": "y2"},
+        "yaxis": {"domain": [0.34, 1], "side": "right", "tickformat": ",.2~f"},
+        "yaxis2": {
+            "domain": [0, 0.24],
+            "side": "right",
+            "ticksuffix": " %",
+            "rangemode": "tozero",
+            "nticks": 3,
+        },
+        "legend": LEGEND,
+        "hovermode": "x unified",
+        "uirevision": "equity",
+    }
+    return go.Figure({"data": traces, "layout": layout})
+
+
+def _thinned(curve: pd.DataFrame) -> pd.DataFrame:
+    """At most some `POINTS` rows: the first, the last and the deepest drawdown of each stretch."""
+    count = len(curve)
+    if count <= POINTS:
+        return curve
+    stretch = np.arange(count) * POINTS // count
+    starts = np.searchsorted(stretch, np.arange(POINTS))
+    depth = curve["drawdown"].to_numpy()
+    worst = [
+        start + int(np.argmin(depth[start:end]))
+        for start, end in zip(starts, [*starts[1:], count], strict=True)
+    ]
+    return curve.iloc[np.unique([0, *worst, count - 1])]

@@ -21,11 +21,12 @@ from marketpulse.alarm import Alarm, alarm, cuts
 from marketpulse.errors import DataError, MarketPulseError, NotEnoughCandles, SourceUnavailable
 from marketpulse.evaluation import Tail
 from marketpulse.horizons import LONG, MINUTE, ONE_MINUTE, Horizon
-from marketpulse.hub import home_folder, models_folder, wall_clock
+from marketpulse.hub import wall_clock
 from marketpulse.leaks import LEAKS, Leak, price_target
 from marketpulse.market import Feed, Market
 from marketpulse.model import PLANS
 from marketpulse.model_store import ModelStore, signing_key
+from marketpulse.places import home_folder, models_folder
 from marketpulse.report import Report, View
 from marketpulse.settings import DEFAULT_SYMBOL, SYMBOL_PATTERN, Settings
 from marketpulse.signals import Signal

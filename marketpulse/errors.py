@@ -18,6 +18,8 @@
     │   └── TooManyHorizons        every place for a further horizon is taken
     ├── CacheError                 the candle cache cannot be read or written
     ├── RecordError                the record of forecasts is damaged, or cannot be read or written
+    ├── JournalError               a journal of paper books is damaged, or cannot be read or written
+    ├── ImportRefused              a file that is no book; says why
     └── LedgerError
         ├── InvalidOrder           an amount, price or quantity that cannot be traded
         ├── InsufficientCash       a buy that costs more than there is
@@ -104,6 +106,14 @@ class CacheError(MarketPulseError):
 
 class RecordError(MarketPulseError):
     """The record of forecasts is damaged, or cannot be read or written."""
+
+
+class JournalError(MarketPulseError):
+    """The journal of paper books is damaged, or cannot be read or written."""
+
+
+class ImportRefused(MarketPulseError):
+    """A file is no book that could be opened."""
 
 
 class LedgerError(MarketPulseError):

@@ -7,47 +7,56 @@ each market does the rest. With ``threads=False`` nothing happens until a test c
 
 import gc
 import logging
-import os
 import secrets
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from threading import Event, Lock, Thread
+from threading import Event, Lock, RLock, Thread
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from marketpulse.books import BookKey
 from marketpulse.counters import Counters
 from marketpulse.dataset import Dataset
 from marketpulse.errors import TooManyHorizons
-from marketpulse.horizons import LONG, MINUTE, Horizon
+from marketpulse.leases import MAX_FURTHER_HORIZONS, Lease, Leases
 from marketpulse.market import Feed, Market
 from marketpulse.model import HorizonModel, Plan, regressor
 from marketpulse.model_store import ModelStore, signing_key
+from marketpulse.office import Office
+from marketpulse.places import home_folder, journal_url, models_folder
 from marketpulse.settings import Settings
 from marketpulse.snapshot import MarketKey, Snapshot
 from marketpulse.sources import CandleSource
-from marketpulse.sources.catalogue import is_recording, live_source, recording, stand_in
+from marketpulse.sources.catalogue import (
+    Place,
+    is_recording,
+    live_source,
+    place_of,
+    recording,
+    stand_in,
+    traded_source,
+)
 from marketpulse.sources.recorded import RecordedSource, Replay
 
 if TYPE_CHECKING:
+    from marketpulse.desk import Desk
+    from marketpulse.journal import Decide
     from marketpulse.store import ForecastRecord
 
 Clock = Callable[[], pd.Timestamp]
 
-LEASE = pd.Timedelta(minutes=10)
-MAX_FURTHER_HORIZONS = 6
 # Of a replay, so that no run can see an earlier run's settled future; and of a test server, whose
 # candles never happened.
 IN_MEMORY = "sqlite://"
-HOME_VARIABLE = "MARKETPULSE_HOME"
-MODELS_VARIABLE = "MARKETPULSE_MODELS"
 # Seconds that a worker waits after it failed, twice as long each time.
 FIRST_BACKOFF, LAST_BACKOFF = 1.0, 60.0
 # Seconds after which a worker looks at what its visitors want, even if no candle is due.
 LONGEST_PAUSE = 1.0
+# The same while an order waits for a venue's price.
+HASTE = 0.25
 
 # Visitors for whom a worker does ahead what their next rerun needs; most want the same.
 MOST_PREPARED = 20
@@ -58,27 +67,6 @@ _log = logging.getLogger(__name__)
 def wall_clock() -> pd.Timestamp:
     """The time now, UTC."""
     return pd.Timestamp.now("UTC")
-
-
-def home_folder() -> Path:
-    """Where the process keeps its files: ``MARKETPULSE_HOME``, or ``var`` beside the app."""
-    return Path(os.environ.get(HOME_VARIABLE) or Path(__file__).parents[1] / "var")
-
-
-def models_folder() -> Path:
-    """Where fitted models are kept: ``MARKETPULSE_MODELS``, or ``models`` beside the app."""
-    return Path(os.environ.get(MODELS_VARIABLE) or Path(__file__).parents[1] / "models")
-
-
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """One visitor's claim on a market: kept for `LEASE` after its last rerun."""
-
-    horizons: frozenset[Horizon]
-    tail: int
-    refresh: pd.Timedelta
-    until: pd.Timestamp
-    settings: Settings
 
 
 class Hub:
@@ -96,6 +84,15 @@ class Hub:
         Folder for fitted models; `models_folder` if None.
     open_live : callable or None
         Live source of a name; `live_source` with its files in ``home`` if None.
+    database : str or None
+        URL of the journal's database, unless the environment names one; a file in ``home`` if None.
+
+    Attributes
+    ----------
+    worker_errors : dict of MarketKey to str
+        What a worker failed with, until it works again.
+    office : Office
+        Where the desk is.
     """
 
     def __init__(
@@ -106,6 +103,7 @@ class Hub:
         home: Path | None = None,
         models: Path | None = None,
         open_live: Callable[[str], CandleSource] | None = None,
+        database: str | None = None,
     ) -> None:
         self.clock = clock
         self.home = home or home_folder()
@@ -113,7 +111,7 @@ class Hub:
         self._store = ModelStore(self.models, signing_key(self.home))
         self._threads = threads
         self._open_live = open_live or partial(live_source, home=self.home)
-        self._lock = Lock()
+        self._lock = RLock()
         self._training = Lock()
         self._opening = Lock()
         self._counting = Lock()
@@ -121,11 +119,19 @@ class Hub:
         self._imported = False
         self._markets: dict[MarketKey, Market] = {}
         self._records: dict[MarketKey | None, ForecastRecord] = {}
-        self._leases: dict[tuple[str, MarketKey], Lease] = {}
+        self._leases = Leases()
+        self._wakes: dict[MarketKey, Event] = {}
         self._runs: dict[tuple[str, str, int], str] = {}
         self.worker_errors: dict[MarketKey, str] = {}
         self.counters = Counters()
         self.prepare: Callable[[Snapshot, Settings], object] = _nothing
+        self.office = Office(journal_url(self.home, database), self._resume, threads=threads)
+        self.office.start()
+
+    @property
+    def desk(self) -> "Desk | None":
+        """The desk, once the journal is open; the office knows why it is not."""
+        return self.office.desk
 
     def watch(self, visitor: str, settings: Settings) -> Market:
         """The market of a visitor's settings, kept alive for them.
@@ -146,15 +152,51 @@ class Hub:
         with self._lock:
             key = self._key(settings)
             market = self._markets.get(key) or self._opened(key, settings, now)
-            self._forget_expired(now)
-            refused = self._lease(visitor, key, settings, now)
+            self._leases.forget_expired(now)
+            granted = self._leases.renew(visitor, key, settings, now, self._armed())
             self._tell(market)
-        if refused:
+        if not granted:
             raise TooManyHorizons(
                 f"{MAX_FURTHER_HORIZONS} other horizons are being forecast already;"
                 " this one keeps to the defaults until one of them is free."
             )
         return market
+
+    def place(
+        self, market: Market, key: BookKey, id: str, decide: "Decide", time: pd.Timestamp
+    ) -> None:
+        """Carry out a visitor's deed in their book, and let the market's worker act on it now.
+
+        Safe as a button's callback: it uses no Streamlit. What goes wrong is told by the desk.
+
+        Parameters
+        ----------
+        market : Market
+            That the book trades in.
+        key : BookKey
+        id, decide, time
+            As for `marketpulse.journal.Journal.place`.
+        """
+        desk = self.desk
+        if desk is None:
+            return
+        desk.place(key, id, decide, time)
+        with self._lock:
+            if market.key in self._markets:
+                self._tell(market)
+            wake = self._wakes.get(market.key)
+        if wake is not None:
+            wake.set()
+
+    def step(self, market: Market) -> None:
+        """One pass of a market, and of the books that trade in it."""
+        now, at = self.clock(), _place(market.key)
+        desk = self.desk
+        if desk is not None and desk.waits(at, market.now(now)):
+            market.ask_price()
+        market.step(now)
+        if desk is not None:
+            desk.work(at, market.snapshot)
 
     def replay_again(self, settings: Settings) -> None:
         """Let the next `watch` of this recording begin a new run."""
@@ -170,7 +212,7 @@ class Hub:
     def visitors(self) -> int:
         """How many sessions were there within `LEASE`."""
         with self._lock:
-            return len({visitor for visitor, _ in self._leases})
+            return self._leases.visitors
 
     @property
     def markets(self) -> int:
@@ -180,10 +222,31 @@ class Hub:
     def close(self) -> None:
         """Stop every worker and close the records; may be called twice."""
         self._stop.set()
+        with self._lock:
+            for wake in self._wakes.values():
+                wake.set()
         with self._opening:
             for record in self._records.values():
                 record.close()
             self._records = {}
+        self.office.close()
+
+    def _resume(self, places: Sequence[Place]) -> None:
+        """Open the markets of books that were left armed, or with an order waiting."""
+        for name, symbol, _ in places:
+            source = traded_source(name)
+            if source is None:
+                continue
+            key, now = MarketKey(source, symbol), self.clock()
+            with self._lock:
+                market = self._markets.get(key) or self._opened(key, Settings(), now)
+                self._tell(market)
+
+    def _armed(self) -> list[tuple[MarketKey, Lease]]:
+        """What armed books want of their markets."""
+        places = {_place(key): key for key in self._markets}
+        armed = () if self.desk is None else self.desk.armed()
+        return [(places[at], Lease.of_book(each)) for at, each in armed if at in places]
 
     def _key(self, settings: Settings) -> MarketKey:
         if not is_recording(settings.source):
@@ -194,10 +257,10 @@ class Hub:
     def _opened(self, key: MarketKey, settings: Settings, now: pd.Timestamp) -> Market:
         market = self._market(key, settings, now)
         self._markets[key] = market
+        self._wakes[key] = Event()
         if self._threads:
-            Thread(
-                target=self._work, args=(key, market), name=f"market-{key.symbol}", daemon=True
-            ).start()
+            worker = (key, market, self._wakes[key])
+            Thread(target=self._work, args=worker, name=f"market-{key.symbol}", daemon=True).start()
         return market
 
     def _market(self, key: MarketKey, settings: Settings, now: pd.Timestamp) -> Market:
@@ -238,28 +301,15 @@ class Hub:
         return model
 
     def _tell(self, market: Market) -> None:
-        """Let a market serve the most demanding of its visitors."""
-        leases = [lease for (_, key), lease in self._leases.items() if key == market.key]
-        market.want(
-            frozenset().union(*(lease.horizons for lease in leases)),
-            tail=max(lease.tail for lease in leases),
-            refresh=min(lease.refresh for lease in leases),
-        )
-
-    def _lease(self, visitor: str, key: MarketKey, settings: Settings, now: pd.Timestamp) -> bool:
-        """Note what the visitor wants; True if there was no place for a further horizon."""
-        horizons = frozenset(settings.horizons)
-        others = {k: lease for k, lease in self._leases.items() if k != (visitor, key)}
-        taken = {(k[1], h) for k, lease in others.items() for h in lease.horizons - {MINUTE, LONG}}
-        asked = {(key, h) for h in horizons - {MINUTE, LONG}}
-        refused = len(taken | asked) > MAX_FURTHER_HORIZONS and not asked <= taken
-        granted = frozenset({MINUTE, LONG}) if refused else horizons
-        refresh = pd.Timedelta(seconds=settings.refresh)
-        self._leases[visitor, key] = Lease(granted, settings.tail, refresh, now + LEASE, settings)
-        return refused
-
-    def _forget_expired(self, now: pd.Timestamp) -> None:
-        self._leases = {k: lease for k, lease in self._leases.items() if lease.until > now}
+        """Let a market serve the most demanding of those who look at it."""
+        leases = self._leases.of(market.key)
+        leases += [lease for key, lease in self._armed() if key == market.key]
+        if leases:
+            market.want(
+                frozenset().union(*(lease.horizons for lease in leases)),
+                tail=max(lease.tail for lease in leases),
+                refresh=min(lease.refresh for lease in leases),
+            )
 
     def _import_trees(self) -> None:
         """Import what fits need while the first history is still on its way."""
@@ -273,12 +323,16 @@ class Hub:
             regressor()
 
     def _watched(self, key: MarketKey) -> bool:
-        """Whether anybody still looks; a market that nobody looks at is dropped."""
+        """Whether anybody still looks, or a book has something to do; else it is dropped."""
         with self._lock:
-            self._forget_expired(self.clock())
-            watched = any(k == key for _, k in self._leases)
+            self._leases.forget_expired(self.clock())
+            busy = self.desk is not None and bool(self.desk.busy(_place(key)))
+            watched = bool(self._leases.of(key)) or busy
+            if watched and key in self._markets:
+                self._tell(self._markets[key])
             if not watched:
                 self._markets.pop(key, None)
+                self._wakes.pop(key, None)
                 self.worker_errors.pop(key, None)
                 self._forget_record(key)
                 self._runs = {run: id for run, id in self._runs.items() if id != key.run_id}
@@ -291,31 +345,43 @@ class Hub:
         if record is not None:
             record.close()
 
-    def _work(self, key: MarketKey, market: Market) -> None:
+    def _work(self, key: MarketKey, market: Market, wake: Event) -> None:
         """Step a market until nobody watches it or the hub is closed."""
         backoff, due, tidied = FIRST_BACKOFF, time.monotonic(), -1
         while not self._stop.is_set() and self._watched(key):
+            wake.clear()
             try:
-                market.step(self.clock())
+                self.step(market)
                 self._count_step(time.monotonic() - due)
                 if market.snapshot.revision != tidied:
                     # Streamlit would do it after every rerun, of which there are many more.
                     tidied = market.snapshot.revision
                     gc.collect()
-                if not market.busy:
+                if not market.busy and not wake.is_set():
                     with self._training:
                         market.explain()
             except Exception as error:  # the worker must outlive its mistakes; they are shown
                 _log.exception("The worker of %s failed; it starts again.", key)
                 self.worker_errors[key] = f"{type(error).__name__}: {error}"
-                pause, backoff = backoff, min(2 * backoff, LAST_BACKOFF)
+                self._stop.wait(backoff)
+                backoff = min(2 * backoff, LAST_BACKOFF)
             else:
                 self._import_trees()
                 self.worker_errors.pop(key, None)
-                pause = min(market.pause(self.clock()).total_seconds(), LONGEST_PAUSE)
                 backoff = FIRST_BACKOFF
-            due = time.monotonic() + pause
-            self._stop.wait(pause)
+                pause = self._pause(market)
+                due = time.monotonic() + pause
+                wake.wait(pause)
+
+    def _pause(self, market: Market) -> float:
+        """Seconds until the market's next step."""
+        now = self.clock()
+        pause = min(market.pause(now).total_seconds(), LONGEST_PAUSE)
+        desk = self.desk
+        if desk is None or market.snapshot.replay is not None:
+            return pause
+        waits = desk.waits(_place(market.key), market.now(now))
+        return min(pause, HASTE) if waits else pause
 
     def _count_step(self, lag: float) -> None:
         with self._counting:
@@ -324,10 +390,15 @@ class Hub:
     def _prepare(self, shown: Snapshot) -> None:
         """Do for its visitors what their next rerun would have to."""
         with self._lock:
-            leases = [lease for (_, key), lease in self._leases.items() if key == shown.key]
-        for lease in leases[-MOST_PREPARED:]:
-            self.prepare(shown, lease.settings)
+            wanted = self._leases.settings_of(shown.key)
+        for settings in wanted[-MOST_PREPARED:]:
+            self.prepare(shown, settings)
 
 
 def _nothing(*_: object) -> None:
     """What is prepared if nobody says what to prepare."""
+
+
+def _place(key: MarketKey) -> Place:
+    """Where the books of a market say that they trade."""
+    return place_of(key.source, key.symbol, key.run_id)

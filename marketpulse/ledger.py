@@ -1,103 +1,25 @@
 """The paper book: an append-only list of events, and the money that follows from it.
 
 A book is long-only spot at average cost. A `Ledger` is the fold of its events and is never changed:
-`apply` returns another one, and the same event twice counts once. An order that the book cannot
+`apply` returns another one, and the same event twice counts once. An event that the book cannot
 carry is refused whole. After every event, exactly::
 
     cash                  = deposits - buys + sells - fees
     realised + unrealised = equity - deposits
 
-Money is `Decimal`, because binary floats leave accidental shorts. Cash is kept at 8 decimal places,
-quantities are cut down and fees rounded up to them. Money is in the quote currency of the symbol;
-one book has one quote currency.
+How money is counted and cut stands in `marketpulse.money`, what happens to a book in
+`marketpulse.events`.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_UP, Context, Decimal, localcontext
-from enum import StrEnum
+from dataclasses import dataclass, field
+from decimal import Decimal, localcontext
 from types import MappingProxyType
 
-import pandas as pd
-
-from marketpulse.errors import InsufficientCash, InsufficientPosition, InvalidOrder
-
-Number = Decimal | float
-
-PLACES = Decimal("1e-8")
-# 15 digits before and 8 after the point leave room in 38 digits for every sum of a book.
-LIMIT = Decimal("1e15")
-CONTEXT = Context(prec=38, rounding=ROUND_HALF_EVEN)
-
-
-class Side(StrEnum):
-    """Direction of a fill."""
-
-    BUY = "buy"
-    SELL = "sell"
-
-
-@dataclass(frozen=True, slots=True)
-class Deposit:
-    """Cash paid into the book: ``amount`` in quote currency, at a ``time`` with a time zone."""
-
-    id: str
-    time: pd.Timestamp
-    amount: Decimal
-
-    def __post_init__(self) -> None:
-        _require_zone(self.time)
-
-
-@dataclass(frozen=True, slots=True)
-class Fill:
-    """An executed order.
-
-    Attributes
-    ----------
-    id : str
-        Unique in the book.
-    time : pandas.Timestamp
-        With a time zone.
-    symbol : str
-        Base and quote currency, as in ``BTC/USD``.
-    side : Side
-    quantity : decimal.Decimal
-        In base currency, above 0 on either side.
-    price : decimal.Decimal
-        Quote currency per unit of base currency.
-    fee : decimal.Decimal
-        In quote currency, at least 0.
-    reason : str
-        Why it was traded, in words for the user.
-    """
-
-    id: str
-    time: pd.Timestamp
-    symbol: str
-    side: Side
-    quantity: Decimal
-    price: Decimal
-    fee: Decimal
-    reason: str
-
-    def __post_init__(self) -> None:
-        _require_zone(self.time)
-
-    @property
-    def notional(self) -> Decimal:
-        """Quantity times price in quote currency, at 8 places, without the fee."""
-        with localcontext(CONTEXT):
-            return (self.quantity * self.price).quantize(PLACES)
-
-    @property
-    def cash_flow(self) -> Decimal:
-        """Change of cash, the fee included: negative for a buy."""
-        with localcontext(CONTEXT):
-            return (-self.notional if self.side == Side.BUY else self.notional) - self.fee
-
-
-Event = Deposit | Fill
+from marketpulse import rules
+from marketpulse.errors import InsufficientCash, InsufficientPosition
+from marketpulse.events import Armed, Deposit, Disarmed, Event, Fill, Order, Rejection, Side
+from marketpulse.money import CONTEXT, PLACES, Number, positive
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +35,7 @@ class Position:
     @property
     def average_cost(self) -> Decimal:
         """Quote currency paid per unit held, without fees; 0 when nothing is held."""
-        with localcontext(CONTEXT):
-            return self.cost / self.quantity if self.quantity else Decimal(0)
+        return CONTEXT.divide(self.cost, self.quantity) if self.quantity else Decimal(0)
 
 
 FLAT = Position()
@@ -136,6 +57,10 @@ class Ledger:
         All fees paid, at least 0.
     events : tuple of Event
         Every event in the order of its arrival, each id once.
+    pending : mapping of order id to Order
+        Orders that are neither filled nor rejected, the oldest first; read-only.
+    armed : Armed or None
+        What the auto-pilot was switched on with; None while it is off.
     """
 
     cash: Decimal = Decimal(0)
@@ -144,6 +69,8 @@ class Ledger:
     realised: Decimal = Decimal(0)
     fees: Decimal = Decimal(0)
     events: tuple[Event, ...] = ()
+    pending: Mapping[str, Order] = field(default_factory=lambda: MappingProxyType({}))
+    armed: Armed | None = None
 
     @property
     def fills(self) -> tuple[Fill, ...]:
@@ -163,8 +90,7 @@ def apply(ledger: Ledger, event: Event) -> Ledger:
     Raises
     ------
     InvalidOrder
-        If an amount is zero, negative, not finite, 1e15 or more, or (other than a price) finer
-        than 8 decimal places.
+        If the event is impossible whatever the book holds; see `marketpulse.rules`.
     InsufficientCash, InsufficientPosition
         If the event costs more than there is, or sells more than is held.
     """
@@ -177,19 +103,24 @@ def fold(events: Iterable[Event], start: Ledger | None = None) -> Ledger:
     Raises as `apply` does.
     """
     ledger = Ledger() if start is None else start
+    running = _Running(ledger)
     seen = {event.id for event in ledger.events}
     fresh: list[Event] = []
-    for event in events:
-        if event.id not in seen:
-            ledger = _moved(ledger, event)
-            seen.add(event.id)
-            fresh.append(event)
-    return replace(ledger, events=(*ledger.events, *fresh)) if fresh else ledger
+    with localcontext(CONTEXT):
+        for event in events:
+            if event.id not in seen:
+                running.take(event)
+                seen.add(event.id)
+                fresh.append(event)
+    return running.ledger((*ledger.events, *fresh)) if fresh else ledger
 
 
 def append(ledger: Ledger, event: Event) -> Ledger:
     """The ledger after an event whose id is known to be new; raises as `apply` does."""
-    return replace(_moved(ledger, event), events=(*ledger.events, event))
+    running = _Running(ledger)
+    with localcontext(CONTEXT):
+        running.take(event)
+    return running.ledger((*ledger.events, event))
 
 
 def book(position: Position, fill: Fill) -> tuple[Position, Decimal]:
@@ -201,14 +132,7 @@ def book(position: Position, fill: Fill) -> tuple[Position, Decimal]:
         If the fill sells more than the position holds.
     """
     with localcontext(CONTEXT):
-        if fill.side == Side.BUY:
-            bought = Position(position.quantity + fill.quantity, position.cost + fill.notional)
-            return bought, -fill.fee
-        if fill.quantity > position.quantity:
-            raise InsufficientPosition(_oversold(position, fill))
-        released = (position.cost * fill.quantity / position.quantity).quantize(PLACES)
-        rest = Position(position.quantity - fill.quantity, position.cost - released)
-        return rest, fill.cash_flow - released
+        return _booked(position, fill, fill.notional)
 
 
 def equity(ledger: Ledger, marks: Mapping[str, Number]) -> Decimal:
@@ -238,99 +162,77 @@ def unrealised(ledger: Ledger, marks: Mapping[str, Number]) -> Decimal:
         return equity(ledger, marks) - ledger.cash - costs
 
 
-def _moved(ledger: Ledger, event: Event) -> Ledger:
-    """The ledger with the event's money moved, but the event not yet listed."""
-    with localcontext(CONTEXT):
-        _validate(event)
-        if isinstance(event, Deposit):
-            cash, deposits = ledger.cash + event.amount, ledger.deposits + event.amount
-            return replace(ledger, cash=cash, deposits=deposits)
-        position, realised = book(ledger.positions.get(event.symbol, FLAT), event)
-        cash = ledger.cash + event.cash_flow
+class _Running:
+    """A ledger while it is folded: changed in place, so that an event costs the same in any book.
+
+    To be used within `CONTEXT`. A refused event leaves it as it was.
+    """
+
+    __slots__ = ("armed", "cash", "deposits", "fees", "pending", "positions", "realised")
+
+    def __init__(self, start: Ledger) -> None:
+        self.cash, self.deposits = start.cash, start.deposits
+        self.realised, self.fees = start.realised, start.fees
+        self.positions, self.pending = dict(start.positions), dict(start.pending)
+        self.armed = start.armed
+
+    def take(self, event: Event) -> None:
+        """Move what the event moves."""
+        match event:
+            case Fill():
+                self._fill(event)
+            case Order():
+                rules.check_order(event)
+                self.pending[event.id] = event
+            case Deposit():
+                rules.check_deposit(event)
+                self.cash += event.amount
+                self.deposits += event.amount
+            case Rejection():
+                self.pending.pop(event.order, None)
+            case Armed():
+                self.armed = event
+            case Disarmed():
+                self.armed = None
+
+    def _fill(self, fill: Fill) -> None:
+        rules.check_fill(fill)
+        if fill.order:
+            rules.check_answer(fill, self.pending.get(fill.order))
+        notional = fill.notional
+        position, realised = _booked(self.positions.get(fill.symbol, FLAT), fill, notional)
+        cash = self.cash + (-notional if fill.side == Side.BUY else notional) - fill.fee
         if cash < 0:
-            raise InsufficientCash(_overspent(ledger.cash, event))
-        positions = {**ledger.positions, event.symbol: position}
-        if not position.quantity:
-            del positions[event.symbol]
-        return replace(
-            ledger,
-            cash=cash,
-            positions=MappingProxyType(positions),
-            realised=ledger.realised + realised,
-            fees=ledger.fees + event.fee,
+            raise InsufficientCash(rules.overspent(self.cash, fill))
+        self.cash = cash
+        self.realised += realised
+        self.fees += fill.fee
+        if position.quantity:
+            self.positions[fill.symbol] = position
+        else:
+            del self.positions[fill.symbol]
+        self.pending.pop(fill.order, None)
+
+    def ledger(self, events: tuple[Event, ...]) -> Ledger:
+        """What it has become, as a value."""
+        return Ledger(
+            self.cash,
+            self.deposits,
+            MappingProxyType(self.positions),
+            self.realised,
+            self.fees,
+            events,
+            MappingProxyType(self.pending),
+            self.armed,
         )
 
 
-def _validate(event: Event) -> None:
-    if isinstance(event, Deposit):
-        _on_grid("deposit", positive("deposit", event.amount))
-        return
-    if event.side not in tuple(Side):
-        raise InvalidOrder(f"An order buys or sells; it cannot {event.side}.")
-    _on_grid("quantity", positive("quantity", event.quantity))
-    positive("price", event.price)
-    if not event.fee.is_zero():
-        _on_grid("fee", positive("fee", event.fee))
-    # A sale of dust may bring nothing, or the position could never be closed.
-    if event.notional >= LIMIT or (event.side == Side.BUY and not event.notional):
-        raise InvalidOrder(f"{_deed(event)} at {event.price:.6g} is no tradable amount.")
-
-
-def positive(what: str, value: Number) -> Decimal:
-    """The value as a Decimal; a float counts as the shortest decimal that means it.
-
-    Raises
-    ------
-    InvalidOrder
-        If it is zero, negative, not finite, 1e15 or more; names ``what`` it is.
-    """
-    number = value if isinstance(value, Decimal) else Decimal(str(value))
-    if not (number.is_finite() and 0 < number < LIMIT):
-        raise InvalidOrder(f"The {what} must be above 0 and below 1e15, not {number:.6g}.")
-    return number
-
-
-def _on_grid(what: str, number: Decimal) -> None:
-    if number != number.quantize(PLACES, ROUND_DOWN):
-        raise InvalidOrder(f"The {what} must have at most 8 decimal places, not {number:.12g}.")
-
-
-def _require_zone(time: pd.Timestamp) -> None:
-    if time.tzinfo is None:
-        raise ValueError(f"a time in the book needs a time zone, got {time}")
-
-
-def _base(symbol: str) -> str:
-    return symbol.partition("/")[0]
-
-
-def _deed(fill: Fill) -> str:
-    verb = "Buying" if fill.side == Side.BUY else "Selling"
-    return f"{verb} {fill.quantity.normalize():,f} {_base(fill.symbol)}"
-
-
-def _money(amount: Decimal, fill: Fill, rounding: str) -> str:
-    """An amount of quote currency for people: cents, or all 8 places below one unit."""
-    cut = amount.quantize(Decimal("0.01") if amount >= 1 else PLACES, rounding)
-    text = f"{cut:,f}" if amount >= 1 else f"{cut.normalize():f}"
-    return f"{text} {fill.symbol.partition('/')[2]}".rstrip()
-
-
-def _overspent(cash: Decimal, fill: Fill) -> str:
-    # Rounded apart, so that the two figures never read the same.
-    cost, there = _money(-fill.cash_flow, fill, ROUND_UP), _money(cash, fill, ROUND_DOWN)
-    return f"{_deed(fill)} costs {cost} with the fee, but the cash is {there}."
-
-
-def nothing_held(symbol: str) -> str:
-    """Why there is nothing to sell, in words."""
-    return f"No {_base(symbol)} is held, so there is none to sell."
-
-
-def _oversold(position: Position, fill: Fill) -> str:
-    if not position.quantity:
-        return nothing_held(fill.symbol)
-    asked = _money(fill.notional, fill, ROUND_UP)
-    worth = _money(position.quantity * fill.price, fill, ROUND_DOWN)
-    held = f"{position.quantity.normalize():,f} {_base(fill.symbol)}"
-    return f"{_deed(fill)} for {asked} is more than is held: {held}, worth {worth}."
+def _booked(position: Position, fill: Fill, notional: Decimal) -> tuple[Position, Decimal]:
+    """As `book`, given the fill's notional and within `CONTEXT`."""
+    if fill.side == Side.BUY:
+        return Position(position.quantity + fill.quantity, position.cost + notional), -fill.fee
+    if fill.quantity > position.quantity:
+        raise InsufficientPosition(rules.oversold(position.quantity, fill))
+    released = (position.cost * fill.quantity / position.quantity).quantize(PLACES)
+    rest = Position(position.quantity - fill.quantity, position.cost - released)
+    return rest, notional - released - fill.fee

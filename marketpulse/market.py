@@ -127,6 +127,16 @@ class Market:
         self._wanted, self._tail = frozenset({MINUTE, LONG, *horizons}), tail
         self._refresh = refresh
 
+    def now(self, wall: pd.Timestamp) -> pd.Timestamp:
+        """The market's own time at a wall-clock time; safe to ask from any thread."""
+        shown = self._published
+        machine = wall if shown.replay is None else shown.replay.now(wall)
+        return machine + shown.clock_offset
+
+    def ask_price(self) -> None:
+        """Let the next step ask for the price, however young the last one is."""
+        self._quote_due = self._stepped
+
     def pause(self, wall: pd.Timestamp) -> pd.Timedelta:
         """How long nothing will be due."""
         if self.busy:

@@ -1,54 +1,86 @@
-"""What a book has made: its equity over time, its trades and the figures that sum them up.
+"""What a book has made: the figures that sum it up.
 
-Returns and drawdowns are fractions (0.01 is 1 %). Curves and tables are floats, for charts; the
-money in a `Summary` is exact.
+Returns and drawdowns are fractions (0.01 is 1 %). The money in a `Summary` is exact. A
+figure that is not defined is None: never NaN, infinite or a stand-in.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
-import numpy as np
 import pandas as pd
 
+from marketpulse import ratios
+from marketpulse.curves import YEAR, bar_returns, bars_per_year, equity_curve, exposure
+from marketpulse.drawdowns import deepest_fall, drawdown_spells
 from marketpulse.errors import NotEnoughCandles
-from marketpulse.ledger import (
-    FLAT,
-    Deposit,
-    Event,
-    Fill,
-    Ledger,
-    Position,
-    Side,
-    book,
-    equity,
-    unrealised,
-)
+from marketpulse.events import Fill
+from marketpulse.ledger import Ledger, equity, unrealised
+from marketpulse.trades import TripFigures, trip_figures, trips
 
-_FLOATS = ("quantity", "price", "notional", "fee", "realised")
+# A year made out of less is no figure.
+SHORTEST = pd.Timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class CurveFigures:
+    """What follows from an equity curve.
+
+    Figures for a year are of its bar returns, with a year of 365 days of 24 hours and no return
+    without risk.
+
+    Attributes
+    ----------
+    bars : int
+        Known bar returns.
+    bars_per_year : float or None
+        How many bars a year was taken to have; None of a single bar.
+    annual_return, calmar : float or None
+        None for less than a day.
+    annual_volatility, sharpe, sharpe_error, sortino : float or None
+        As in `marketpulse.ratios`; ``sharpe_error`` is the standard error of the Sharpe ratio.
+    max_drawdown : float
+        At most 0.
+    max_drawdown_amount : float
+        The deepest fall in quote currency, at least 0; it may be another one.
+    longest_drawdown : pandas.Timedelta or None
+        From a high to the bar that reached it again or to the last bar; None if it never fell.
+    exposure : float
+        Share of bars that closed with a position.
+    """
+
+    bars: int
+    bars_per_year: float | None
+    annual_return: float | None
+    annual_volatility: float | None
+    sharpe: float | None
+    sharpe_error: float | None
+    sortino: float | None
+    calmar: float | None
+    max_drawdown: float
+    max_drawdown_amount: float
+    longest_drawdown: pd.Timedelta | None
+    exposure: float
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A book in one row.
+    """A book of one symbol in one row.
 
     Attributes
     ----------
     deposits, equity, realised, unrealised, fees : decimal.Decimal
         In quote currency. Equity is marked at the last close; realised is after all fees, so
         realised + unrealised = equity - deposits.
-    total_return : float
-        Of the book on its deposits, after all fees.
-    buy_and_hold_return : float
-        Of the price from the first to the last close, without costs.
-    max_drawdown : float
-        At most 0.
+    total_return, buy_and_hold_return : float or None
+        Of the book on its deposits, after all fees; and of the same money held in the coin from
+        the first close on. None without a deposit.
     trade_count : int
         Fills.
-    hit_rate : float or None
-        Share of round trips that made money after fees; None when none was closed.
-    exposure : float
-        Share of bars that closed with a position.
+    turnover : float or None
+        Traded amount, bought and sold, over the mean equity; None if there was none.
+    curve : CurveFigures
+    trips : TripFigures
     """
 
     deposits: Decimal
@@ -56,146 +88,25 @@ class Summary:
     realised: Decimal
     unrealised: Decimal
     fees: Decimal
-    total_return: float
-    buy_and_hold_return: float
-    max_drawdown: float
+    total_return: float | None
+    buy_and_hold_return: float | None
     trade_count: int
-    hit_rate: float | None
-    exposure: float
+    turnover: float | None
+    curve: CurveFigures
+    trips: TripFigures
 
 
-def equity_curve(events: Iterable[Event], closes: pd.Series) -> pd.DataFrame:
-    """The book at every close.
-
-    Parameters
-    ----------
-    events : iterable of Event
-        Of one book and one symbol, in any order of time, each id once.
-    closes : pandas.Series, shape (n,)
-        Closes of that symbol by the time at which the bar *closed*, increasing, with a time zone.
-        An event counts from the first close that is not before it.
-
-    Returns
-    -------
-    pandas.DataFrame, shape (n, 4)
-        ``equity`` and ``cash`` in quote currency, ``drawdown`` as defined by `drawdown` and the
-        held ``quantity``.
-
-    Raises
-    ------
-    ValueError
-        If the events are of several symbols or the closes have no time zone.
-    """
-    if not isinstance(closes.index, pd.DatetimeIndex) or closes.index.tz is None:
-        raise ValueError("closes need an index of times with a time zone")
-    by_time = sorted(events, key=lambda event: event.time)
-    times = pd.to_datetime([event.time for event in by_time], utc=True)
-    # Row 0 is the empty book, so the count of events so far is the row to read.
-    state = _running(by_time)[times.searchsorted(closes.index, side="right")]
-    cash, quantity, deposits = (pd.Series(column, index=closes.index) for column in state.T)
-    worth = (cash + quantity * closes).astype("float64")
-    return pd.DataFrame(
-        {
-            "equity": worth,
-            "cash": cash,
-            "drawdown": drawdown(worth, deposits),
-            "quantity": quantity,
-        }
-    )
+def turnover(fills: Iterable[Fill], mean_equity: float) -> float | None:
+    """Amount bought and sold over the mean equity; None if that is not above 0."""
+    traded = float(sum((fill.notional for fill in fills), Decimal(0)))
+    return traded / mean_equity if mean_equity > 0 else None
 
 
-def drawdown(equity: pd.Series, deposits: pd.Series | float) -> pd.Series:
-    """Fraction by which equity is below its highest so far, at most 0.
+def summary(ledger: Ledger, closes: pd.Series, hold_cost: float = 0.0) -> Summary:
+    """The figures of a book of one symbol.
 
-    The deposits stand before the first value, so that a loss on the first bar counts, and a later
-    deposit is no gain: what is compared with its highest is the profit, ``equity - deposits``.
-    """
-    profit = equity - deposits
-    highest = profit.cummax().clip(lower=0.0)
-    return ((profit - highest) / (highest + deposits)).fillna(0.0).rename("drawdown")
-
-
-def max_drawdown(equity: pd.Series, deposits: pd.Series | float | None = None) -> float:
-    """Deepest `drawdown`, at most 0; without ``deposits`` the first value is the start."""
-    if equity.empty:
-        return 0.0
-    start = float(equity.iloc[0]) if deposits is None else deposits
-    return float(drawdown(equity, start).min())
-
-
-def total_return(equity: pd.Series, deposits: float | None = None) -> float:
-    """Last equity on the deposits, less 1; without ``deposits`` the first value is the start."""
-    if equity.empty:
-        return 0.0
-    start = float(equity.iloc[0]) if deposits is None else deposits
-    return float(equity.iloc[-1]) / start - 1 if start else 0.0
-
-
-def buy_and_hold_return(closes: pd.Series) -> float:
-    """Return of the price from the first to the last close, without costs.
-
-    Raises
-    ------
-    NotEnoughCandles
-        If there is no close.
-    """
-    if closes.empty:
-        raise NotEnoughCandles("There is no close yet to value the book at.")
-    return float(closes.iloc[-1]) / float(closes.iloc[0]) - 1
-
-
-def exposure(quantity: pd.Series) -> float:
-    """Share of bars that closed with a position; 0 when there are none."""
-    return float((quantity > 0).mean()) if len(quantity) else 0.0
-
-
-def hit_rate(ledger: Ledger) -> float | None:
-    """Share of round trips (flat to flat, by symbol) that made money after fees; None if none."""
-    open_trips: dict[str, Decimal] = {}
-    results = []
-    for fill, position, realised in _booked(ledger.fills):
-        result = open_trips.pop(fill.symbol, Decimal(0)) + realised
-        if position.quantity:
-            open_trips[fill.symbol] = result
-        else:
-            results.append(result > 0)
-    return sum(results) / len(results) if results else None
-
-
-def trades(ledger: Ledger) -> pd.DataFrame:
-    """The fills in the order of their arrival, one row each.
-
-    Returns
-    -------
-    pandas.DataFrame, shape (n, 9)
-        ``time`` (UTC), ``symbol``, ``side``, ``quantity``, ``price``, ``notional`` (above 0 on
-        either side), ``fee``, ``reason`` and ``realised``: the P&L that the fill realised, less
-        its own fee, so that a buy realises minus its fee.
-    """
-    rows = [
-        (
-            fill.time.tz_convert("UTC"),
-            fill.symbol,
-            fill.side.value,
-            fill.quantity,
-            fill.price,
-            fill.notional,
-            fill.fee,
-            fill.reason,
-            realised,
-        )
-        for fill, _, realised in _booked(ledger.fills)
-    ]
-    columns = ["time", "symbol", "side", "quantity", "price", "notional", "fee", "reason"]
-    table = pd.DataFrame(rows, columns=[*columns, "realised"])
-    kinds = {"time": "datetime64[us, UTC]", "symbol": "str", "side": "str", "reason": "str"}
-    return table.astype({**kinds, **dict.fromkeys(_FLOATS, "float64")})
-
-
-def summary(ledger: Ledger, closes: pd.Series) -> Summary:
-    """The figures of a book of one symbol; ``closes`` as for `equity_curve`.
-
-    Fills after the last close are in the money, but not in the drawdown and the exposure.
+    ``closes`` and ``hold_cost`` are as for `marketpulse.curves.equity_curve`. Fills after the last
+    close are in the money and the round trips, but not in what follows from the curve.
 
     Raises
     ------
@@ -204,48 +115,47 @@ def summary(ledger: Ledger, closes: pd.Series) -> Summary:
     ValueError
         As `equity_curve` does.
     """
-    held_return = buy_and_hold_return(closes)
-    curve = equity_curve(ledger.events, closes)
-    last = float(closes.iloc[-1])
-    worth = equity(ledger, dict.fromkeys(ledger.positions, last))
+    if closes.empty:
+        raise NotEnoughCandles("There is no close yet to value the book at.")
+    curve = equity_curve(ledger.events, closes, hold_cost)
+    marks = dict.fromkeys(ledger.positions, float(closes.iloc[-1]))
+    worth, paid_in = equity(ledger, marks), float(curve["deposits"].iloc[-1])
     return Summary(
         deposits=ledger.deposits,
         equity=worth,
         realised=ledger.realised,
-        unrealised=unrealised(ledger, dict.fromkeys(ledger.positions, last)),
+        unrealised=unrealised(ledger, marks),
         fees=ledger.fees,
-        total_return=float(worth / ledger.deposits - 1) if ledger.deposits else 0.0,
-        buy_and_hold_return=held_return,
-        max_drawdown=float(curve["drawdown"].min()),
+        total_return=float(worth / ledger.deposits - 1) if ledger.deposits else None,
+        buy_and_hold_return=float(curve["hold"].iloc[-1]) / paid_in - 1 if paid_in else None,
         trade_count=len(ledger.fills),
-        hit_rate=hit_rate(ledger),
-        exposure=exposure(curve["quantity"]),
+        turnover=turnover(ledger.fills, float(curve["equity"].mean())),
+        curve=curve_figures(curve),
+        trips=trip_figures(trips(ledger, marks)),
     )
 
 
-def _booked(fills: Iterable[Fill]) -> Iterator[tuple[Fill, Position, Decimal]]:
-    """Every fill with the position after it and what it realised."""
-    positions: dict[str, Position] = {}
-    for fill in fills:
-        position, realised = book(positions.get(fill.symbol, FLAT), fill)
-        positions[fill.symbol] = position
-        yield fill, position, realised
-
-
-def _running(events: list[Event]) -> np.ndarray:
-    """Cash, held quantity and deposits before the first and after each event, shape (n + 1, 3)."""
-    symbols = {event.symbol for event in events if isinstance(event, Fill)}
-    if len(symbols) > 1:
-        raise ValueError(f"an equity curve needs one symbol, not {', '.join(sorted(symbols))}")
-    # Summed exactly and only then made floats: a float sum would leave dust of a closed position.
-    cash = quantity = deposits = Decimal(0)
-    rows = [(0.0, 0.0, 0.0)]
-    for event in events:
-        if isinstance(event, Deposit):
-            cash += event.amount
-            deposits += event.amount
-        else:
-            cash += event.cash_flow
-            quantity += event.quantity if event.side == Side.BUY else -event.quantity
-        rows.append((float(cash), float(quantity), float(deposits)))
-    return np.array(rows)
+def curve_figures(curve: pd.DataFrame) -> CurveFigures:
+    """What follows from an `equity_curve` with at least one row."""
+    times = pd.DatetimeIndex(curve.index)
+    returns, periods = bar_returns(curve), bars_per_year(times)
+    # Before the first deposit there is no book: its year begins with it.
+    returns = returns[returns.notna().cummax()]
+    year = float("nan") if periods is None else periods
+    long_enough = len(returns) / year * YEAR >= SHORTEST if periods else False
+    profit = curve["equity"] - curve["deposits"]
+    spells = drawdown_spells(curve["drawdown"])
+    return CurveFigures(
+        bars=int(returns.notna().sum()),
+        bars_per_year=periods,
+        annual_return=ratios.annual_return(returns, year) if long_enough else None,
+        annual_volatility=ratios.annual_volatility(returns, year),
+        sharpe=ratios.sharpe(returns, year),
+        sharpe_error=ratios.sharpe_error(returns, year),
+        sortino=ratios.sortino(returns, year),
+        calmar=ratios.calmar(returns, year) if long_enough else None,
+        max_drawdown=float(curve["drawdown"].min()),
+        max_drawdown_amount=deepest_fall(profit.diff().fillna(profit)).amount,
+        longest_drawdown=None if spells.empty else spells["duration"].max(),
+        exposure=exposure(curve["quantity"]),
+    )

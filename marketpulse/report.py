@@ -6,12 +6,13 @@ from dataclasses import dataclass
 import pandas as pd
 
 from marketpulse import backtest
-from marketpulse.backtest import Outcome
-from marketpulse.costs import Costs, taker_fee_bps
+from marketpulse.backtest import Outcome, Trading
+from marketpulse.costs import Costs, chosen_fee_bps, taker_fee_bps
 from marketpulse.evaluation import Tail, tail
 from marketpulse.forecast import Forecast
 from marketpulse.horizons import LONG, MINUTE, Horizon
-from marketpulse.settings import CENTRES, PRESETS, Centre, Settings
+from marketpulse.risk import Limits
+from marketpulse.settings import CENTRES, DEFAULTS, PRESETS, Centre, Settings
 from marketpulse.signals import Holding, Signal, Thresholds, decide, decision_table
 from marketpulse.snapshot import Outlook, Snapshot
 from marketpulse.words import age_text, bps_text, price_text, verdict_text
@@ -65,7 +66,7 @@ class Report:
     decisions : pandas.DataFrame
         As `marketpulse.signals.decision_table` returns, over the tail.
     presets : mapping of str to Outcome
-        What each preset would have made over the tail, after the costs.
+        What each preset would have made over the tail, after the costs; none in a `basis`.
     """
 
     settings: Settings
@@ -78,16 +79,35 @@ class Report:
 
 def build(snapshot: Snapshot, settings: Settings) -> Report:
     """The report of a snapshot for one visitor's settings."""
-    minute, long = (_view(snapshot, h, settings.tail) for h in settings.horizons)
+    minute, long = _views(snapshot, settings)
     costs = visitor_costs(snapshot, settings)
     tables = {centre: _decisions(minute, long, settings.tail, centre) for centre in CENTRES}
     presets = {name: _preset(snapshot, settings, tables, name) for name in PRESETS}
     return Report(settings, costs, minute, long, tables[settings.centre], presets)
 
 
+def basis(snapshot: Snapshot, settings: Settings) -> Report:
+    """The report without its presets: all that a signal is decided on, in a tenth of the time."""
+    minute, long = _views(snapshot, settings)
+    decisions = _decisions(minute, long, settings.tail, settings.centre)
+    return Report(settings, visitor_costs(snapshot, settings), minute, long, decisions, {})
+
+
 def visitor_costs(snapshot: Snapshot, settings: Settings) -> Costs:
-    """The visitor's own fee if they set one, else the venue's."""
-    return Costs(taker_fee_bps(snapshot.venue) if settings.fee is None else settings.fee)
+    """What a visitor's trades cost: their own fee if they set one, else that of their choice."""
+    chosen = chosen_fee_bps(settings.fees, snapshot.venue)
+    fee = chosen if settings.fee is None else settings.fee
+    return Costs(fee, settings.spread, settings.impact, settings.latency)
+
+
+def visitor_limits(settings: Settings) -> Limits:
+    """What a visitor's book may risk."""
+    return Limits(settings.max_position / 100, settings.max_loss / 100, settings.max_trades)
+
+
+def _views(snapshot: Snapshot, settings: Settings) -> tuple[View, View]:
+    minute, long = (_view(snapshot, h, settings.tail) for h in settings.horizons)
+    return minute, long
 
 
 def _view(snapshot: Snapshot, asked: Horizon, n: int) -> View:
@@ -113,15 +133,17 @@ def _decisions(minute: View, long: View, n: int, centre: Centre) -> pd.DataFrame
 def _preset(
     snapshot: Snapshot, settings: Settings, tables: Mapping[Centre, pd.DataFrame], name: str
 ) -> Outcome:
-    """What a preset would have made over the tail, in the visitor's size and at the venue's fee."""
+    """What a preset would have made over the tail, in the visitor's size and at the venue's fee.
+
+    A preset may leave costs out of what it reckons with, but not out of what it pays.
+    """
     chosen = settings.changed(**PRESETS[name])
     table = tables[chosen.centre]
-    opens = snapshot.candles["open"].reindex(table.index)
-    paid = Costs(taker_fee_bps(snapshot.venue))
-    return backtest.run(
-        table, opens, Thresholds.of(chosen), visitor_costs(snapshot, chosen), paid,
-        symbol=settings.symbol, cash=100 * settings.ticket, amount=settings.ticket,
-    )  # fmt: skip
+    spread = max(settings.spread, DEFAULTS.spread)
+    paid = Costs(taker_fee_bps(snapshot.venue), spread, settings.impact, settings.latency)
+    trading = Trading(settings.symbol, 100 * settings.ticket, settings.ticket, paid)
+    gate = visitor_costs(snapshot, chosen)
+    return backtest.run(table, snapshot.candles, Thresholds.of(chosen), gate, trading)
 
 
 def signal(report: Report, snapshot: Snapshot, holding: Holding | None) -> Signal | None:
@@ -167,6 +189,5 @@ def _clause(sentence: str) -> str:
 def _costs_sentence(costs: Costs, decided: Signal | None) -> str:
     worth = {"buy": "the forecast clears them", "sell": "time to sell"}
     side = decided.side if decided else "hold"
-    return (
-        f"Your costs are {costs.round_trip * 1e4:.0f} bps: {worth.get(side, 'not worth trading')}."
-    )
+    bps = costs.round_trip() * 1e4
+    return f"Your costs are {bps:.0f} bps: {worth.get(side, 'not worth trading')}."

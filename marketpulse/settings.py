@@ -10,10 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
+from marketpulse.costs import FEES
 from marketpulse.horizons import LONG, MINUTE, Horizon
 
 Centre = Literal["trusted", "raw"]
 Reference = Literal["last buy", "average cost"]
+Sizing = Literal["fixed", "share", "volatility"]
 
 DEFAULT_SYMBOL = "BTC/USD"
 SYMBOL_PATTERN = re.compile(r"[A-Z0-9]{1,10}/[A-Z]{3,5}")
@@ -21,6 +23,18 @@ SOURCE_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,60}")
 REPLAY_SPEEDS = (1, 10, 60)
 CENTRES: tuple[Centre, ...] = ("trusted", "raw")
 REFERENCES: tuple[Reference, ...] = ("last buy", "average cost")
+SIZINGS: tuple[Sizing, ...] = ("fixed", "share", "volatility")
+# Of the venue in use, none at all, or those of one venue whatever is in use.
+VENUE_FEES = ("taker", "maker", "zero")
+FEE_CHOICES = (
+    *VENUE_FEES,
+    *(
+        f"{venue} {kind}"
+        for venue in FEES
+        if venue not in ("zero", "yahoo")
+        for kind in ("taker", "maker")
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,15 +125,50 @@ class Settings:
             "What must be left after costs. Below zero, trades may lose on purpose.",
         ),
     )
+    fees: str = "taker"
     fee: float | None = _number(
-        None,  # the venue's own taker fee
+        None,  # that of `fees`
         Knob(
             0,
             200,
             1,
             "bps",
             "Fee for each trade",
-            "The venue's taker fee unless you set your own. 100 bps are 1 %.",
+            "That of the choice above unless you set your own here. 100 bps are 1 %.",
+        ),
+    )
+    spread: float = _number(
+        1.0,
+        Knob(
+            0,
+            50,
+            0.5,
+            "bps",
+            "Half the spread",
+            "From the middle to the bid or the ask: a purchase pays it, and so does a sale.",
+        ),
+    )
+    impact: float = _number(
+        10,
+        Knob(
+            0,
+            500,
+            5,
+            "bps",
+            "Impact of a whole bar",
+            "How far an order as large as a minute's volume moves the price; one of a quarter of"
+            " that moves it half as far.",
+        ),
+    )
+    latency: float = _number(
+        0.0,
+        Knob(
+            0,
+            60,
+            0.5,
+            "s",
+            "Latency",
+            "An order is filled at the first price that is so much later than the click.",
         ),
     )
     hold: int | None = _number(
@@ -136,6 +185,52 @@ class Settings:
     ticket: float = _number(
         1000,
         Knob(1, 1_000_000, 100, "", "Amount of a trade", "In the quote currency, before fees."),
+    )
+    sizing: Sizing = "fixed"
+    share: float = _number(
+        10,
+        Knob(
+            1,
+            100,
+            1,
+            "% of equity",
+            "Share of a purchase",
+            "What the auto-pilot spends at once, unless it spends the fixed amount.",
+        ),
+    )
+    max_position: float = _number(
+        100,
+        Knob(
+            1,
+            100,
+            1,
+            "% of equity",
+            "Largest position",
+            "A purchase that would make the position worth more is refused.",
+        ),
+    )
+    max_loss: float = _number(
+        100,
+        Knob(
+            1,
+            100,
+            1,
+            "% of the day's opening equity",
+            "Loss in a day",
+            "Once more is lost since midnight UTC, nothing is bought, and the auto-pilot sells what"
+            " it holds. 100 is no limit.",
+        ),
+    )
+    max_trades: int = _number(
+        60,
+        Knob(
+            1,
+            600,
+            1,
+            "an hour",
+            "Most trades",
+            "After so many fills within an hour no purchase is taken.",
+        ),
     )
     centre: Centre = "trusted"
     reference: Reference = "last buy"
@@ -174,17 +269,39 @@ class Settings:
         pairs = ((f.name, getattr(self, f.name), f.default) for f in fields(self))
         return {name: _text(value) for name, value, default in pairs if value != default}
 
+    def to_pairs(self) -> tuple[tuple[str, str], ...]:
+        """Every setting by its name, the defaults included, as the pairs of a query."""
+        return tuple((f.name, _text(getattr(self, f.name))) for f in fields(self))
+
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
-    "Lean": {"centre": "raw", "buy_mae": 0.0, "sell_mae": 0.0, "margin": 0.0, "fee": 0.0},
+    "Lean": {
+        "centre": "raw",
+        "buy_mae": 0.0,
+        "sell_mae": 0.0,
+        "margin": 0.0,
+        "fees": "taker",
+        "fee": 0.0,
+        "spread": 0.0,
+    },
     "After costs": {
         "centre": "trusted",
         "buy_mae": 0.25,
         "sell_mae": 0.25,
         "margin": 0.0,
+        "fees": "taker",
         "fee": None,
+        "spread": 1.0,
     },
-    "Strict": {"centre": "trusted", "buy_mae": 1.0, "sell_mae": 1.0, "margin": 0.0, "fee": None},
+    "Strict": {
+        "centre": "trusted",
+        "buy_mae": 1.0,
+        "sell_mae": 1.0,
+        "margin": 0.0,
+        "fees": "taker",
+        "fee": None,
+        "spread": 1.0,
+    },
 }
 PRESET_HELP: Mapping[str, str] = {
     "Lean": "Acts on what the trees say. Ignores uncertainty and costs.",
@@ -199,7 +316,7 @@ KNOBS: dict[str, Knob] = {
 
 def _text(value: object) -> str:
     """The shortest text that is read back as the same value."""
-    return str(value).removesuffix(".0")
+    return UNSET if value is None else str(value).removesuffix(".0")
 
 
 def _finite(value: object) -> float:
@@ -226,7 +343,7 @@ def _one_of(choices: tuple[Any, ...], value: object) -> Any:
 
 
 def _parser(name: str) -> Any:
-    whole = {"refresh", "minute", "long", "tail", "hold"}
+    whole = {"refresh", "minute", "long", "tail", "hold", "max_trades"}
     if name in whole:
         return lambda value: round(_bounded(name, value))
     return lambda value: _bounded(name, value)
@@ -238,13 +355,17 @@ _PARSERS: dict[str, Any] = {name: _parser(name) for name in KNOBS} | {
     "speed": lambda value: _one_of(REPLAY_SPEEDS, value),
     "centre": lambda value: _one_of(CENTRES, value),
     "reference": lambda value: _one_of(REFERENCES, value),
+    "fees": lambda value: _one_of(FEE_CHOICES, value),
+    "sizing": lambda value: _one_of(SIZINGS, value),
 }
 
 _OPTIONAL = ("fee", "hold")
+# How a setting is written that was left to what it depends on.
+UNSET = "default"
 
 
 def _clamped(name: str, value: object, otherwise: object) -> Any:
-    if value is None and name in _OPTIONAL:
+    if name in _OPTIONAL and value in (None, UNSET):
         return None
     try:
         return _PARSERS[name](value)

@@ -194,19 +194,30 @@ def decide(
     return _signal(side, as_of, terms, f"No forecast to {side} on yet.")
 
 
-def side_of(
-    as_of: pd.Timestamp,
-    known: Mapping[Any, float],
+def acts(
+    as_of: pd.DatetimeIndex,
+    known: Mapping[Any, Any],
     thresholds: Thresholds,
     costs: Costs,
     holding: Holding | None,
-) -> Side:
-    """The side of `decide` without its words, for those who decide on thousands of bars."""
-    if holding is not None and expired(as_of, thresholds, holding):
-        return "sell"
-    if distance_bps(terms_of(known, thresholds, costs, holding)) > 0:
-        return "buy" if holding is None else "sell"
-    return "hold"
+) -> npt.NDArray[np.bool_]:
+    """Whether `decide` would trade, for many bars of one holding at once. Shape (n,).
+
+    Parameters
+    ----------
+    as_of : pandas.DatetimeIndex, shape (n,)
+        Close times.
+    known : mapping of str to numpy.ndarray, shape (n,)
+        The columns of `decision_table`.
+    thresholds, costs, holding
+        As for `decide`.
+    """
+    # The terms are sums and quotients, which are made of columns as they are made of floats.
+    due: Any = distance_bps(terms_of(known, thresholds, costs, holding)) > 0
+    if holding is not None and thresholds.hold_minutes is not None:
+        held_for = (as_of - holding.since).to_numpy()
+        due = due | (held_for >= pd.Timedelta(minutes=thresholds.hold_minutes).to_timedelta64())
+    return np.asarray(due)
 
 
 def distance_bps(terms: tuple[Term, ...]) -> float:
@@ -245,7 +256,7 @@ def _buy_terms(known: Mapping[str, float], at: Thresholds, costs: Costs) -> tupl
     return (
         Term("forecast move", _bps(known["long_price"] - price, price)),
         Term("safety margin for its error", -_bps(_margin(at.buy_mae, known["long_mae"]), price)),
-        Term("fees in and out", -costs.round_trip * 1e4),
+        Term("costs in and out", -costs.round_trip() * 1e4),
         Term("profit margin", -at.margin_bps),
     )
 
@@ -260,7 +271,7 @@ def _sell_terms(
             "safety margin for its error",
             -_bps(_margin(at.sell_mae, known["minute_mae"]), holding.cost),
         ),
-        Term("fee to sell", -costs.exit * 1e4),
+        Term("costs to sell", -costs.exit() * 1e4),
         Term("profit margin", -at.margin_bps),
     )
 

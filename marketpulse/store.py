@@ -6,24 +6,18 @@ are stored as whole microseconds, in UTC since 1970.
 """
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from hashlib import sha256
-from pathlib import Path
 from typing import Any, cast
 
 import pandas as pd
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.exc import ArgumentError, DatabaseError, SQLAlchemyError
 
+from marketpulse.database import Database
 from marketpulse.errors import RecordError
 from marketpulse.horizons import Horizon
 
 EPOCH = pd.Timestamp(0, tz="UTC")
 MICROSECOND = pd.Timedelta(microseconds=1)
-# How long a write waits for its turn, in milliseconds.
-BUSY_TIMEOUT = 30_000
 
 # Columns and their dtypes: what makes a forecast the same one, what it says (returns are logs over
 # the horizon, as in `marketpulse.model.predict`), and what a settled one has besides.
@@ -88,18 +82,9 @@ class ForecastRecord:
     """
 
     def __init__(self, url: str) -> None:
-        with _plainly(url):
-            self._reads = _engine(url)
-        # The same connections, but only these begin a transaction, and with the write lock: one
-        # that began as a reader is refused as soon as another has written.
-        self._writes = self._reads.execution_options()
-        sa.event.listen(self._writes, "begin", _begin)
-        try:
-            with _connected(self._writes) as connection:
-                _FORECASTS.metadata.create_all(connection)
-        except RecordError:
-            self.close()
-            raise
+        self._database = Database(
+            url, _FORECASTS.metadata, name="record of forecasts", error=RecordError
+        )
 
     def issue(
         self,
@@ -140,8 +125,9 @@ class ForecastRecord:
             issued_at=_microseconds(issued_at),
         )
         frozen = cast(list[dict[str, Any]], rows.to_dict("records"))
-        with _connected(self._writes) as connection:
-            return connection.execute(insert(_FORECASTS).on_conflict_do_nothing(), frozen).rowcount
+        statement = self._database.insert(_FORECASTS).on_conflict_do_nothing()
+        with self._database.writing() as connection:
+            return connection.execute(statement, frozen).rowcount
 
     def settle(
         self,
@@ -178,7 +164,7 @@ class ForecastRecord:
             .values(actual_price=sa.bindparam("price"), settled_at=_microseconds(settled_at))
         )
         rows = [{"known": id_, "price": price} for id_, price in zip(ids, known, strict=True)]
-        with _connected(self._writes) as connection:
+        with self._database.writing() as connection:
             return connection.execute(statement, rows).rowcount
 
     def pending(self, source: str, symbol: str, horizon: Horizon) -> pd.DataFrame:
@@ -200,10 +186,10 @@ class ForecastRecord:
 
     def close(self) -> None:
         """Close the database; a record in memory is gone."""
-        self._reads.dispose()
+        self._database.close()
 
     def _table(self, query: sa.Select[Any], dtypes: dict[str, str]) -> pd.DataFrame:
-        with _connected(self._reads) as connection:
+        with self._database.reading() as connection:
             table = pd.DataFrame(connection.execute(query).all(), columns=["as_of", *dtypes])
             return table.astype({"as_of": _TIME, **dtypes}).set_index("as_of")
 
@@ -225,54 +211,3 @@ def _microseconds(time: pd.Timestamp) -> int:
 
 def _forecasts(columns: dict[str, str], key: dict[str, str | int]) -> sa.Select[Any]:
     return sa.select(_C.as_of, *(_C[name] for name in columns)).filter_by(**key)
-
-
-def _engine(url: str) -> sa.Engine:
-    database = sa.make_url(url).database
-    if database in (None, "", ":memory:"):
-        # The database is its connection: there is one, which the threads take in turns.
-        engine = sa.create_engine(
-            url,
-            poolclass=sa.QueuePool,
-            pool_size=1,
-            max_overflow=0,
-            connect_args={"check_same_thread": False},
-        )
-    else:
-        Path(database).parent.mkdir(parents=True, exist_ok=True)
-        engine = sa.create_engine(url)
-    sa.event.listen(engine, "connect", _prepare)
-    return engine
-
-
-def _prepare(connection: Any, _: object) -> None:
-    """Let readers and a writer work at once, and lose no commit in a power cut."""
-    connection.isolation_level = None  # the driver begins no transaction of its own
-    for pragma in (f"busy_timeout={BUSY_TIMEOUT}", "journal_mode=WAL", "synchronous=FULL"):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _begin(connection: sa.Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-@contextmanager
-def _connected(engine: sa.Engine) -> Iterator[sa.Connection]:
-    with _plainly(str(engine.url)), engine.begin() as connection:
-        yield connection
-
-
-@contextmanager
-def _plainly(url: str) -> Iterator[None]:
-    """Say in one sentence what is wrong with a database."""
-    try:
-        yield
-    except ArgumentError as error:
-        raise RecordError("The record of forecasts needs the URL of a database.") from error
-    except (SQLAlchemyError, OSError, ValueError, TypeError) as error:
-        # The last two: damaged bytes that pass for a value, but for none of the column's kind.
-        reason = getattr(error, "orig", None) or error.args[-1]
-        # SQLite's error for a file that it cannot make sense of; all others have a narrower class.
-        remedy = "; move it away to begin a new one" if type(error) is DatabaseError else ""
-        sentence = f"The record of forecasts at {url} cannot be used ({reason}){remedy}."
-        raise RecordError(sentence) from error

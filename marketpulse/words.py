@@ -9,6 +9,7 @@ import pandas as pd
 from marketpulse.breakdown import CALMER, WILDER, WildnessRecord, independent, share_interval
 from marketpulse.evaluation import Tail, Verdict
 from marketpulse.horizons import Horizon
+from marketpulse.settings import KNOBS, Settings
 
 VERDICT_WORDS: dict[Verdict, str] = {
     "beats naive": "they have beaten 'no change'",
@@ -109,6 +110,21 @@ def rule_text(rule: str, count: int) -> str:
     """
     what, done = RULE_WORDS[rule]
     return f"{count:,} {what if count == 1 else f'{what}s'} {done}"
+
+
+def settings_text(settings: Settings) -> str:
+    """What differs from the defaults, in words; that nothing does, if it is so."""
+    changed = settings.to_query()
+    if not changed:
+        return "the default settings"
+    return ", ".join(_setting_text(name, value) for name, value in changed.items())
+
+
+def _setting_text(name: str, value: str) -> str:
+    knob = KNOBS.get(name)
+    if knob is None:
+        return f"{name} {value}"
+    return f"{knob.label[0].lower()}{knob.label[1:]} {value} {knob.unit}".rstrip()
 
 
 def verdict_text(tail: Tail | None) -> str:

@@ -11,6 +11,7 @@ import pytest
 import streamlit as st  # noqa: TID251  the pages are what is tested
 from streamlit.testing.v1 import AppTest  # noqa: TID251
 
+from marketpulse.books import BookKey
 from marketpulse.candles import CandleReport
 from marketpulse.costs import taker_fee_bps
 from marketpulse.errors import SourceUnavailable
@@ -18,7 +19,7 @@ from marketpulse.horizons import ONE_MINUTE
 from marketpulse.hub import Hub
 from marketpulse.settings import Settings
 from marketpulse.sources import VenueState
-from marketpulse.sources.catalogue import live_source
+from marketpulse.sources.catalogue import live_source, place_of
 from marketpulse.sources.exchange import ExchangeSource
 from marketpulse.sources.recorded import RecordedSource, load_sample
 from marketpulse.ui import cached
@@ -30,6 +31,8 @@ VENUE = SAMPLE.venue
 # Two and a half hours after both models were last fitted, so that there is a tail to draw.
 NOON = SAMPLE.candles.index[-1].floor("D") - pd.Timedelta(hours=5.5)
 NO_TIME = pd.Timedelta(0)
+# By then the bar that has just begun is known, and the one before it has been published.
+NEXT_BAR = pd.Timedelta(seconds=63)
 FEE = taker_fee_bps(VENUE) / 10_000
 
 
@@ -71,8 +74,13 @@ class Desk:
         self.now += passed
         market = self.market(**settings)
         for _ in range(times):
-            market.step(self.now)
+            self.hub.step(market)
         return market.snapshot
+
+    def book(self, app, **settings):
+        """The visitor's book of a market, as the journal has it."""
+        name = place_of(*dataclasses.astuple(self.market(**settings).key))
+        return self.hub.desk.journal.refresh(BookKey(app.query_params["book"], *name))
 
 
 @pytest.fixture(autouse=True)
@@ -105,7 +113,7 @@ def visit(monkeypatch):
     """Begin a visit to a desk; the page is the first thing that its server is asked for."""
 
     def visit(desk, page="app.py", **query):
-        monkeypatch.setattr(cached, "Hub", lambda: desk.hub)
+        monkeypatch.setattr(cached, "Hub", lambda **_: desk.hub)
         app = AppTest.from_file("../app.py", default_timeout=30)
         if page != "app.py":
             app.switch_page(page)
@@ -142,6 +150,18 @@ def slider(app, label):
 def press(app, label):
     button(app, label).click()
     return again(app)
+
+
+def traded(app, desk, label, **settings):
+    """Press a button that trades, and let the next price come."""
+    press(app, label)
+    desk.step(NEXT_BAR, **settings)
+    return again(app)
+
+
+def query(app):
+    """What the address says besides whose books are shown."""
+    return {name: value for name, value in app.query_params.items() if name != "book"}
 
 
 def order_of(app, amount):
@@ -297,12 +317,13 @@ def test_nothing_can_be_bought_at_a_price_that_is_too_old(desk, visit):
 def test_an_order_fills_once_however_often_it_is_clicked_and_the_page_rerun(desk, visit):
     desk.step()
     app = visit(desk)
-    price = desk.market().snapshot.price
     buy = button(app, "Buy 1,000 USD of BTC")
     buy.click().run()
     buy.click().run()  # the second click of a double click: on the page as it was
     for _ in range(3):
         again(app)
+    price = desk.step(ONE_MINUTE).quote.price
+    again(app)
     held, cash = position(app)
     assert held == pytest.approx(1000 / price, rel=1e-3)
     assert float(cash) == pytest.approx(10_000 - 1000 * (1 + FEE), abs=0.01)
@@ -313,11 +334,13 @@ def test_an_order_fills_once_however_often_it_is_clicked_and_the_page_rerun(desk
 
 def test_a_position_can_be_sold_again_and_costs_both_fees(desk, visit):
     desk.step()
-    app = press(visit(desk), "Buy 1,000 USD of BTC")
-    press(app, "Sell all BTC")
+    app = traded(visit(desk, spread="0", impact="0"), desk, "Buy 1,000 USD of BTC")
+    traded(app, desk, "Sell all BTC")
     held, cash = position(app)
     assert held == 0
-    assert float(cash) == pytest.approx(10_000 - 2 * 1000 * FEE, abs=0.02)
+    bought, sold = desk.book(app).ledger.fills
+    moved = float(bought.quantity * (sold.price - bought.price))
+    assert float(cash) == pytest.approx(10_000 + moved - 2 * 1000 * FEE, abs=0.02)
     made = float(metrics(app)["P&L"].value.split()[0].replace(",", ""))
     assert made == pytest.approx(float(cash) - 10_000, abs=0.01)
 
@@ -337,7 +360,7 @@ def test_an_impossible_purchase_is_refused_in_one_sentence_and_loses_nothing(des
 
 def test_selling_more_than_is_held_is_refused_in_one_sentence_and_loses_nothing(desk, visit):
     desk.step()
-    app = press(visit(desk), "Buy 1,000 USD of BTC")
+    app = traded(visit(desk), desk, "Buy 1,000 USD of BTC")
     before = position(app)
     order_of(app, 5000.0)
     assert not app.warning
@@ -379,17 +402,18 @@ def test_a_preset_fills_the_sliders(desk, visit, name, margins):
 
 def test_settings_live_in_the_address_and_in_every_page_link(desk, visit):
     app = visit(desk)
-    assert app.query_params == {}
+    assert query(app) == {}
     slider(app, "Judge by the last").set_value(300)
     again(app)
     again(app)
-    assert app.query_params == {"tail": "300"}
+    assert query(app) == {"tail": "300"}
     links = [link.proto for link in app.get("page_link")]
-    assert [link.query_string for link in links] == ["tail=300"] * len(links)
+    own = f"tail=300&book={app.query_params['book']}"
+    assert [link.query_string for link in links] == [own] * len(links)
     app.switch_page("pages/Accuracy.py")
     again(app)
     assert slider(app, "Judge by the last").value == 300
-    assert app.query_params == {"tail": "300"}
+    assert query(app) == {"tail": "300"}
 
 
 def test_a_slider_that_the_browser_draws_anew_begins_at_the_setting_and_not_at_its_lowest(
@@ -611,10 +635,10 @@ def test_the_ledger_page_works_as_the_first_page_and_says_how_to_begin(desk, vis
 
 def test_the_ledger_page_draws_the_equity_and_every_fill(desk, visit):
     desk.step()
-    app = press(visit(desk), "Buy 1,000 USD of BTC")
+    app = traded(visit(desk), desk, "Buy 1,000 USD of BTC")
     for _ in range(3):
         desk.step(ONE_MINUTE)
-    press(app, "Sell all BTC")
+    traded(again(app), desk, "Sell all BTC")
     app.switch_page("pages/Ledger.py")
     again(app)
     assert {"Equity", "Realised", "Unrealised", "Fees paid"} <= metrics(app).keys()
@@ -677,7 +701,7 @@ def test_every_page_says_that_stale_candles_carry_no_signal_and_no_trade(desk, v
 
 def test_no_button_trades_at_a_price_that_is_too_old_and_the_page_says_why(desk, visit):
     desk.step()
-    app = press(visit(desk), "Buy 1,000 USD of BTC")
+    app = traded(visit(desk), desk, "Buy 1,000 USD of BTC")
     assert all(orders(app).values())
     reason = ":material/block: No trade: the newest candle is 7 min old."
     assert reason not in [each.value for each in app.caption]

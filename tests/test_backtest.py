@@ -2,14 +2,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from marketpulse.backtest import holding, run
+from marketpulse.backtest import Trading, holding, run
 from marketpulse.costs import Costs
+from marketpulse.events import Side
 from marketpulse.horizons import ONE_MINUTE
-from marketpulse.ledger import Ledger, Side, apply, fold
-from marketpulse.orders import buy
+from marketpulse.ledger import Ledger, apply, fold
 from marketpulse.signals import Thresholds
-from tests.books import BTC, deposit, fill, terms
-from tests.build import START, walk
+from tests.books import BTC, deposit, fill
+from tests.build import START, candles, walk
 
 FREE = Costs(0)
 NAN = float("nan")
@@ -35,11 +35,16 @@ def decisions(prices, *, rises=(), minute=None, mae=1.0):
     return pd.DataFrame(columns, index=index)
 
 
+def traded(table, opens, volume=1.0):
+    """Candles of which one opens at the time of each decision, at the given price; NaN for none."""
+    known = candles(np.nan_to_num(opens), volume=volume)
+    frame = known.assign(open=opens).set_axis(table.index)
+    return frame[frame["open"].notna()]
+
+
 def carried_out(table, opens, thresholds=None, *, gate=FREE, paid=FREE, cash=10_000, amount=1_000):
-    next_open = pd.Series(opens, index=table.index, dtype=float)
-    return run(
-        table, next_open, thresholds or rule(), gate, paid, symbol=BTC, cash=cash, amount=amount
-    )
+    trading = Trading(BTC, cash, amount, paid)
+    return run(table, traded(table, opens), thresholds or rule(), gate, trading)
 
 
 def test_a_decision_is_filled_at_the_next_open():
@@ -47,6 +52,42 @@ def test_a_decision_is_filled_at_the_next_open():
     (only,) = made.ledger.fills
     assert (only.price, only.quantity, only.side) == (125, 8, Side.BUY)
     assert only.time == START + ONE_MINUTE
+
+
+def test_the_first_open_after_the_latency_fills():
+    table = decisions([100] * 4, rises=[0], minute=[100, 100, 100, 0])
+    made = carried_out(table, [100, 125, 160, 200], paid=Costs(0, latency_s=61))
+    (only,) = made.ledger.fills
+    assert (only.price, only.time) == (160, START + 3 * ONE_MINUTE)
+    assert only.receipt.delay == 2 * ONE_MINUTE
+
+
+def test_nothing_else_is_decided_while_an_order_waits():
+    # Every row would buy; the first order is filled at the third row, where it would be sold.
+    table = decisions([100] * 3, rises=[0, 1, 2], minute=[100, 100, 200])
+    made = carried_out(table, [100] * 3, paid=Costs(0, latency_s=90))
+    assert [(f.side, f.order) for f in made.ledger.fills] == [
+        (Side.BUY, table.index[0].isoformat())
+    ]
+
+
+def test_a_price_that_comes_later_than_three_minutes_fills_nothing():
+    table = decisions([100] * 6, rises=[0])
+    kept = carried_out(table, [NAN, NAN, NAN, 100, 100, 100])
+    late = carried_out(table, [NAN, NAN, NAN, NAN, 100, 100])
+    assert (kept.trades, late.trades) == (1, 0)
+
+
+def test_spread_and_impact_come_off_both_legs():
+    # 1,000 at 100 are 10 units, four bars' volume (2.5 each): 2 x 50 bps and half of the spread's
+    # 100 bps make 2 %. Bought at 102, sold at the last price of 100, less 2 %.
+    costs = Costs(0, half_spread_bps=100, impact_bps=50)
+    table = decisions([100] * 3, rises=[1])
+    frame = traded(table, [100, 100, 100], volume=2.5)
+    made = run(table, frame, rule(), FREE, Trading(BTC, 10_000, 1_000, costs))
+    (only,) = made.ledger.fills
+    assert only.price == 102
+    assert made.net == pytest.approx(float(only.quantity) * 100 * 0.99 - 1_000)
 
 
 def test_without_a_next_price_there_is_no_trade():
@@ -163,5 +204,5 @@ def test_the_average_cost_counts_with_its_fee():
 
 def test_a_buy_of_another_symbol_does_not_count():
     start = fold([deposit()])
-    ledger = apply(start, buy(start, amount=100, **terms(symbol="ETH/USD", price=10)))
+    ledger = apply(start, fill("buy", 10, 10, symbol="ETH/USD"))
     assert holding(ledger, BTC, rule()) is None

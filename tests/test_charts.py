@@ -1,14 +1,27 @@
 from decimal import Decimal
 
+import numpy as np
 import pandas as pd
 
-from marketpulse.charts import CANDLES_SHOWN, equity_chart, outcome_mark, price_alt, price_chart
-from marketpulse.ledger import Fill, Side
+from marketpulse.charts import (
+    CANDLES_SHOWN,
+    POINTS,
+    equity_chart,
+    outcome_mark,
+    price_alt,
+    price_chart,
+)
+from marketpulse.events import Fill, Side
 from tests.test_report import seen, snapshot  # noqa: F401  fixtures
 
 
 def named(figure, start):
     return next(trace for trace in figure.data if (trace.name or "").startswith(start))
+
+
+def bought(time, side=Side.BUY, **more):
+    price, size = Decimal("60000"), Decimal("0.01000000")
+    return Fill("a", time, "BTC/USD", side, size, price, Decimal(0), "by hand", **more)
 
 
 def test_the_price_chart_shows_the_newest_candles_and_both_forecasts(snapshot, seen):  # noqa: F811
@@ -86,15 +99,28 @@ def test_times_are_drawn_without_a_zone_because_zones_are_slow(snapshot, seen): 
 
 
 def test_fills_are_marked_if_they_are_in_view(snapshot):  # noqa: F811
-    def fill(time):
-        price, one = Decimal("60000"), Decimal(1)
-        return Fill("a", time, "BTC/USD", Side.BUY, one, price, Decimal(0), "manual")
-
     now = snapshot.as_of
-    marked = price_chart(snapshot.candles, None, None, [fill(now)])
-    unmarked = price_chart(snapshot.candles, None, None, [fill(now - pd.Timedelta(days=1))])
+    marked = price_chart(snapshot.candles, None, None, [bought(now)])
+    unmarked = price_chart(snapshot.candles, None, None, [bought(now - pd.Timedelta(days=1))])
     assert named(marked, "Your buys").y == (60_000.0,)
+    assert named(marked, "Your buys").customdata == ("0.01 BTC",)
     assert not any(trace.name == "Your buys" for trace in unmarked.data)
+
+
+def test_the_auto_pilots_fills_are_told_apart_by_shape_and_by_name(snapshot):  # noqa: F811
+    fills = [
+        bought(snapshot.as_of, side=side, origin=origin)
+        for side in Side
+        for origin in ("manual", "auto-pilot")
+    ]
+    marks = price_chart(snapshot.candles, None, None, fills).data[1:]
+    assert {mark.name: mark.marker.symbol for mark in marks} == {
+        "Your buys": "triangle-up",
+        "Your sells": "triangle-down",
+        "Auto-pilot buys": "triangle-up-open",
+        "Auto-pilot sells": "triangle-down-open",
+    }
+    assert len({mark.marker.color for mark in marks}) == 2
 
 
 def test_a_wick_that_forecasts_ignore_is_marked_at_its_end_if_it_is_in_view(snapshot):  # noqa: F811
@@ -143,8 +169,38 @@ def test_an_outcome_is_told_apart_by_colour_and_by_word(seen):  # noqa: F811
     assert held["marker"]["color"] != missed["marker"]["color"]
 
 
-def test_drawdown_is_drawn_in_percent_below_equity():
-    index = pd.date_range("2026-01-05", periods=2, freq="min", tz="UTC")
-    curve = pd.DataFrame({"equity": [100.0, 90.0], "drawdown": [0.0, -0.1]}, index=index)
+def curve_of(equity, drawdown, hold):
+    index = pd.date_range("2026-01-05", periods=len(equity), freq="min", tz="UTC")
+    return pd.DataFrame({"equity": equity, "drawdown": drawdown, "hold": hold}, index=index)
+
+
+def test_drawdown_is_drawn_in_percent_below_equity_and_buy_and_hold():
+    figure = equity_chart(curve_of([100.0, 90.0], [0.0, -0.1], [100.0, 95.0]))
+    equity, hold, below = (named(figure, name) for name in ("Equity", "Buy", "Drawdown"))
+    assert list(equity.y) == [100.0, 90.0]
+    assert list(hold.y) == [100.0, 95.0]
+    assert list(below.y) == [0.0, -10.0]
+    assert figure.layout.yaxis2.domain[1] < figure.layout.yaxis.domain[0]
+    assert all(pd.Timestamp(trace.x[0]).tzinfo is None for trace in figure.data)
+
+
+def test_equity_and_what_it_is_measured_by_are_told_apart_without_their_colours():
+    figure = equity_chart(curve_of([100.0], [0.0], [100.0]))
+    assert named(figure, "Buy").line.dash == "dash"
+    assert named(figure, "Equity").line.dash is None
+
+
+def test_a_long_curve_keeps_its_ends_and_its_deepest_drawdown():
+    count = 20 * POINTS
+    curve = curve_of(np.arange(count, dtype=float), np.zeros(count), np.ones(count))
+    curve.loc[curve.index[12_345], "drawdown"] = -0.5
     figure = equity_chart(curve)
-    assert list(named(figure, "Drawdown").y) == [0.0, -10.0]
+    equity = named(figure, "Equity").y
+    assert len(equity) <= POINTS + 2
+    assert (equity[0], equity[-1]) == (0, count - 1)
+    assert min(named(figure, "Drawdown").y) == -50
+    assert (np.diff(equity) > 0).all()
+
+
+def test_a_curve_without_bars_is_still_a_chart():
+    assert len(equity_chart(curve_of([], [], [])).data) == 3

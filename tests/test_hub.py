@@ -3,11 +3,19 @@ import time
 import pandas as pd
 import pytest
 
+from marketpulse.books import BookKey, new_owner
 from marketpulse.errors import TooManyHorizons
-from marketpulse.horizons import LONG, MINUTE
-from marketpulse.hub import LEASE, Hub
+from marketpulse.events import Armed, Disarmed, Fill, Missed, Order
+from marketpulse.horizons import LONG, MINUTE, ONE_MINUTE
+from marketpulse.hub import Hub, wall_clock
+from marketpulse.leases import LEASE
 from marketpulse.settings import Settings
+from marketpulse.sources import Quote
+from marketpulse.sources.catalogue import SERVER_VARIABLE
 from marketpulse.sources.recorded import RecordedSource, load_sample
+from tests.books import ordered
+from tests.test_market import NOW as WALK_NOW
+from tests.test_market import RECORDING, SMALL
 
 SAMPLE = load_sample()
 NOW = SAMPLE.candles.index[-1]
@@ -144,8 +152,6 @@ def _until(condition, seconds=5.0):
 
 
 def test_the_wall_clock_is_in_utc():
-    from marketpulse.hub import wall_clock
-
     assert wall_clock().tzinfo is not None
     assert abs(wall_clock() - pd.Timestamp.now("UTC")) < pd.Timedelta(seconds=1)
 
@@ -166,3 +172,254 @@ def test_visitors_markets_and_reruns_are_counted(hub):
     hub.watch("b", Settings(symbol="ETH/USD"))
     hub.note_rerun(0.02)
     assert (hub.visitors, hub.markets, hub.counters.reruns.newest) == (2, 2, (0.02,))
+
+
+# Paper books --------------------------------------------------------------------------------------
+
+# Buys whatever the forecast says, and never sells for a profit.
+EAGER = Settings(
+    fee=0, spread=0, impact=0, buy_mae=0, sell_mae=3, margin=-100, centre="raw", hold=5
+)
+# By then a bar has closed and was published.
+NEXT = ONE_MINUTE + pd.Timedelta(seconds=3)
+
+
+@pytest.fixture
+def open_hub(tmp_path, monkeypatch):
+    """Open hubs one after another on the same files, with models that are fitted in a moment."""
+    monkeypatch.setattr("marketpulse.track.PLANS", SMALL)
+    opened = []
+
+    def open_hub(clock):
+        hub = Hub(
+            clock,
+            threads=False,
+            home=tmp_path,
+            models=tmp_path / "models",
+            open_live=lambda _: RecordedSource(RECORDING),
+        )
+        opened.append(hub)
+        return hub
+
+    yield open_hub
+    for hub in opened:
+        hub.close()
+
+
+@pytest.fixture
+def walk_clock():
+    made = Clock()
+    made.now = WALK_NOW
+    return made
+
+
+def settle(hub, market):
+    hub.step(market)
+    while market.busy:
+        hub.step(market)
+
+
+def pass_bars(hub, market, clock, bars=1):
+    for _ in range(bars):
+        clock.now += ONE_MINUTE
+        hub.step(market)
+
+
+def armed_book(hub, market, settings=EAGER):
+    """The key of a book that is armed now."""
+    key, now = BookKey(new_owner(), market.key.source, market.key.symbol), hub.clock()
+    hub.place(market, key, "arm", lambda _: Armed("arm", now, settings.to_pairs()), now)
+    return key
+
+
+def events_of(hub, key, kind):
+    return [e for e in hub.desk.journal.refresh(key).ledger.events if isinstance(e, kind)]
+
+
+@pytest.fixture
+def armed(open_hub, walk_clock):
+    """A hub with an armed book, two seconds after a bar had closed."""
+    walk_clock.now = WALK_NOW + pd.Timedelta(seconds=2)
+    hub = open_hub(walk_clock)
+    market = hub.watch("a", Settings())
+    settle(hub, market)
+    return hub, market, armed_book(hub, market)
+
+
+def test_an_armed_book_trades_on_closed_bars_whether_or_not_anybody_looks(armed, walk_clock):
+    hub, market, key = armed
+    walk_clock.now += 0.9 * LEASE
+    hub.step(market)
+    walk_clock.now += 0.9 * LEASE
+    assert hub._watched(market.key)
+    pass_bars(hub, market, walk_clock, 8)
+    bought, sold, *_ = events_of(hub, key, Fill)
+    assert (bought.side, sold.side) == ("buy", "sell")
+    assert bought.origin == sold.origin == "auto-pilot"
+    assert sold.reason == "The forecast that bought has expired after 5 min."
+    orders = events_of(hub, key, Order)
+    assert len({order.id for order in orders}) == len(orders)
+
+
+def test_a_bar_is_decided_on_once_however_often_the_market_is_stepped(armed, walk_clock):
+    hub, market, key = armed
+    for _ in range(12):
+        walk_clock.now += ONE_MINUTE / 10
+        hub.step(market)
+    assert len(events_of(hub, key, Order)) == 1
+
+
+def test_a_disarmed_book_trades_no_more_and_its_market_is_dropped(armed, walk_clock):
+    hub, market, key = armed
+    now = walk_clock.now
+    hub.place(market, key, "off", lambda _: Disarmed("off", now, "By hand."), now)
+    pass_bars(hub, market, walk_clock, 3)
+    assert not events_of(hub, key, Order)
+    walk_clock.now += LEASE
+    assert not hub._watched(market.key)
+
+
+def test_only_the_settings_that_it_was_armed_with_drive_a_book(armed, walk_clock):
+    hub, market, key = armed
+    hub.watch("a", Settings(buy_mae=3, ticket=5))
+    pass_bars(hub, market, walk_clock, 2)
+    assert events_of(hub, key, Order)[0].amount == 1000
+
+
+def test_the_horizons_of_an_armed_book_are_forecast_without_a_visitor(open_hub, walk_clock):
+    hub = open_hub(walk_clock)
+    market = hub.watch("a", Settings())
+    armed_book(hub, market, Settings(minute=3))
+    walk_clock.now += 2 * LEASE
+    assert hub._watched(market.key)
+    assert MINUTE.with_steps(3) in market._wanted
+
+
+def test_an_armed_book_takes_a_place_among_the_further_horizons(open_hub, walk_clock):
+    hub = open_hub(walk_clock)
+    market = hub.watch("a", Settings())
+    for minutes in range(2, 8):
+        armed_book(hub, market, Settings(minute=minutes))
+    with pytest.raises(TooManyHorizons):
+        hub.watch("late", Settings(minute=9))
+    hub.watch("also late", Settings(minute=3))
+
+
+def test_bars_that_passed_while_the_host_slept_are_listed_and_not_traded(armed, walk_clock):
+    hub, market, key = armed
+    pass_bars(hub, market, walk_clock, 2)
+    before = len(events_of(hub, key, Order))
+    slept_from = market.snapshot.as_of
+    walk_clock.now += pd.Timedelta(hours=1)
+    hub.step(market)
+    (gap,) = events_of(hub, key, Missed)
+    assert (gap.first, gap.last) == (slept_from + ONE_MINUTE, market.snapshot.as_of - ONE_MINUTE)
+    assert gap.bars == 59
+    made = events_of(hub, key, Order)[before:]
+    assert [order.id for order in made] == [f"auto/{market.snapshot.as_of.isoformat()}"]
+
+
+def test_an_armed_book_resumes_with_its_process_and_lists_only_what_it_missed(
+    armed, open_hub, walk_clock
+):
+    hub, market, key = armed
+    pass_bars(hub, market, walk_clock, 4)
+    decided_up_to = market.snapshot.as_of
+    hub.close()
+    walk_clock.now += pd.Timedelta(minutes=30)
+    again = open_hub(walk_clock)
+    assert again.desk.busy((market.key.source, market.key.symbol, ""))
+    (resumed,) = again._markets.values()
+    settle(again, resumed)
+    (gap,) = events_of(again, key, Missed)
+    assert gap.first == decided_up_to + ONE_MINUTE
+    assert gap.last == resumed.snapshot.as_of - ONE_MINUTE
+    pass_bars(again, resumed, walk_clock, 2)
+    assert len(events_of(again, key, Missed)) == 1
+    assert events_of(again, key, Fill)
+
+
+def test_a_book_that_only_held_has_missed_nothing_while_its_process_ran(open_hub, walk_clock):
+    walk_clock.now = WALK_NOW + pd.Timedelta(seconds=2)
+    hub = open_hub(walk_clock)
+    market = hub.watch("a", Settings())
+    settle(hub, market)
+    key = armed_book(hub, market, Settings(margin=100))
+    pass_bars(hub, market, walk_clock, 5)
+    hub.close()
+    again = open_hub(walk_clock)
+    (resumed,) = (again.desk and again._markets).values()
+    settle(again, resumed)
+    pass_bars(again, resumed, walk_clock)
+    assert not events_of(again, key, Missed)
+    assert not events_of(again, key, Order)
+
+
+def test_a_stand_in_server_never_meets_the_books_of_real_venues(open_hub, walk_clock, monkeypatch):
+    hub = open_hub(walk_clock)
+    armed_book(hub, hub.watch("a", Settings()))
+    hub.close()
+    monkeypatch.setenv(SERVER_VARIABLE, "http://127.0.0.1:9")
+    stand_in = open_hub(walk_clock)
+    assert stand_in.desk is not None
+    assert not stand_in._markets
+    market = stand_in.watch("a", Settings())
+    assert not stand_in.desk.busy(("stand-in-auto", market.key.symbol, ""))
+    walk_clock.now += 2 * LEASE
+    assert not stand_in._watched(market.key)
+
+
+class Ticking(RecordedSource):
+    """A venue whose price is always of this moment."""
+
+    def quote(self, symbol, *, now):
+        return Quote(super().quote(symbol, now=now).price, now)
+
+
+def test_a_click_wakes_the_worker_and_is_filled_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr("marketpulse.hub.LONGEST_PAUSE", 60.0)
+    monkeypatch.setattr("marketpulse.market.HISTORY", pd.Timedelta(hours=5))
+    begun = wall_clock()
+    hub = Hub(
+        lambda: NOW + (wall_clock() - begun),
+        home=tmp_path,
+        models=tmp_path,
+        open_live=lambda _: Ticking(SAMPLE),
+    )
+    try:
+        market = hub.watch("a", Settings(refresh=60))
+        _until(lambda: hub.desk and market.snapshot.has_candles and not market.busy, 30)
+        key, now = BookKey(new_owner(), "auto", "BTC/USD"), market.now(hub.clock())
+        order = ordered("buy", amount=100, time=now, seen=round(market.snapshot.price, 2))
+        hub.place(market, key, order.id, lambda _: order, now)
+        assert hub.desk.journal.book(key).sequence >= 2
+        fill = _until(lambda: hub.desk.journal.book(key).ledger.fills)[0]
+        assert fill.receipt.delay < pd.Timedelta(seconds=5)
+    finally:
+        hub.close()
+
+
+def test_a_journal_that_cannot_be_opened_is_one_sentence_and_stops_no_forecast(tmp_path, clock):
+    hub = Hub(
+        clock,
+        threads=False,
+        home=tmp_path,
+        models=tmp_path,
+        open_live=lambda _: RecordedSource(SAMPLE),
+        database="mysql://nobody",
+    )
+    market = hub.watch("a", Settings())
+    hub.step(market)
+    assert hub.desk is None
+    assert hub.office.problem.startswith("The journal")
+    assert hub.office.problem.endswith(".")
+    assert market.snapshot.has_candles
+    hub.close()
+
+
+def test_the_environment_names_the_journal_before_the_secrets_do(tmp_path, monkeypatch):
+    monkeypatch.setenv("MARKETPULSE_DATABASE_URL", f"sqlite:///{tmp_path / 'mine.db'}")
+    hub = Hub(threads=False, home=tmp_path, models=tmp_path, database="sqlite:///elsewhere.db")
+    assert hub.desk is not None
+    assert (tmp_path / "mine.db").exists()
+    hub.close()

@@ -1,159 +1,27 @@
 import copy
 import pickle
-from decimal import ROUND_DOWN, Decimal, getcontext, localcontext
+from contextlib import suppress
+from dataclasses import replace
+from decimal import getcontext, localcontext
 from fractions import Fraction
-from itertools import pairwise
 from time import perf_counter
 
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from marketpulse.errors import InsufficientCash, InsufficientPosition, InvalidOrder
-from marketpulse.journal import Journal
+from marketpulse.errors import InsufficientCash, InsufficientPosition, InvalidOrder, LedgerError
+from marketpulse.events import Armed, Deposit, Disarmed, Fill, Missed, Rejection, Side
 from marketpulse.ledger import (
-    Deposit,
-    Fill,
     Ledger,
     Position,
-    Side,
     append,
     apply,
     equity,
     fold,
     unrealised,
 )
-from tests.books import BTC, GRID, NOON, book_of, deposit, fill
-
-
-def realised_steps(ledgers):
-    return [float(after.realised - before.realised) for before, after in pairwise(ledgers)]
-
-
-# Known sequences ---------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("orders", "averages", "realised"),
-    [
-        # freqtrade c9ae5e1e, test_recalc_trade_from_orders_dca (first case)
-        (
-            [
-                ("buy", 100, 10),
-                ("buy", 100, 15),
-                ("sell", 50, 12),
-                ("sell", 100, 20),
-                ("sell", 50, 5),
-            ],
-            [10, 12.5, 12.5, 12.5, 0],
-            [0, 0, -25, 750, -375],
-        ),
-        # the same test, a book that buys again in between
-        (
-            [
-                ("buy", 100, 8),
-                ("buy", 100, 9),
-                ("sell", 100, 10),
-                ("buy", 150, 11),
-                ("sell", 100, 12),
-                ("sell", 150, 14),
-            ],
-            [8, 8.5, 8.5, 10, 10, 0],
-            [0, 0, 150, 0, 200, 600],
-        ),
-    ],
-)
-def test_a_sale_is_measured_against_the_average_cost(orders, averages, realised):
-    ledgers = book_of(orders)
-    positions = [ledger.positions.get(BTC, Position()) for ledger in ledgers[1:]]
-    assert [float(position.average_cost) for position in positions] == averages
-    assert realised_steps(ledgers) == realised
-
-
-@pytest.mark.parametrize(
-    ("lots", "sold", "average", "left"),
-    [
-        # beancount a3cb3fd9, booking_full_test AVERAGE merge2 and merge3
-        ([(60, 100), (40, 110)], 20, 104, 80),
-        ([(50, 100), (50, 101), (50, 102)], 49, 101, 101),
-    ],
-)
-def test_what_is_left_keeps_the_average_cost(lots, sold, average, left):
-    orders = [("buy", *lot) for lot in lots] + [("sell", sold, 90)]
-    position = book_of(orders)[-1].positions[BTC]
-    assert (position.quantity, position.average_cost) == (left, average)
-
-
-def test_the_average_cost_leaves_the_fees_out():
-    # freqtrade c9ae5e1e, test_recalc_trade_from_orders: 340.00 for 375, and 0.85 of fees
-    ledger = book_of([("buy", 100, 1), ("buy", 125, 0.9), ("buy", 150, 0.85)], rate="0.0025")[-1]
-    assert ledger.positions[BTC] == Position(Decimal(375), Decimal(340))
-    assert float(ledger.positions[BTC].average_cost) == pytest.approx(0.9066666666666666)
-    assert ledger.fees == Decimal("0.85")
-    assert ledger.deposits - ledger.cash == Decimal("340.85")
-
-
-def test_a_fee_is_realised_when_it_is_paid():
-    # nautilus_trader a95c8042, test_position_realized_pnl_with_interleaved_order_sides
-    orders = [
-        ("buy", 12, 10000),
-        ("buy", 17, 9999),
-        ("sell", 9, 10001),
-        ("buy", 3, 10003),
-        ("sell", 4, 10005),
-    ]
-    ledgers = book_of(orders, rate="0.001")
-    expected = [-120, -289.983, -365.71613793, -395.72513793, -415.27137481]
-    assert [float(ledger.realised) for ledger in ledgers[1:]] == pytest.approx(expected, abs=1e-7)
-    position = ledgers[-1].positions[BTC]
-    assert position.quantity == 19
-    assert float(position.average_cost) == pytest.approx(9999.88155922039, abs=1e-7)
-
-
-def test_both_fees_come_off_a_round_trip():
-    # nautilus_trader a95c8042, test_position_multiple_cycles_pnl_tracking: 10 - 1.4 - 1.4
-    orders = [fill("buy", 100000, 0.7, "1.4", "a"), fill("sell", 100000, 0.7001, "1.4", "b")]
-    assert fold([deposit("80000"), *orders]).realised == Decimal("7.2")
-
-
-def test_a_position_bought_in_long_decimals_closes_without_dust():
-    # freqtrade c9ae5e1e, test_recalc_trade_from_orders_kucoin (issue 9346)
-    quantities = ["11511963.8634448908", "11750101.7743937783", "23262065.6378386617"]
-    first, second, out = (Decimal(text).quantize(GRID, ROUND_DOWN) for text in quantities)
-    orders = [("buy", first, "0.000029901"), ("buy", second, "0.000029295")]
-    ledger = book_of([*orders, ("sell", out, "0.000029822")], rate="0.001")[-1]
-    assert ledger.positions == {}
-    assert float(ledger.realised) == pytest.approx(3.90069871, abs=1e-6)
-
-
-def test_a_long_only_book_refuses_the_fill_that_would_go_short():
-    # nautilus_trader a95c8042, test_position_invariants_across_fills, up to its fifth fill
-    orders = [
-        ("buy", 100000, 1.0),
-        ("sell", 30000, 1.001),
-        ("buy", 50000, 1.002),
-        ("sell", 120000, 1.003),
-    ]
-    ledgers = book_of(orders)
-    held = [ledger.positions.get(BTC, Position()).quantity for ledger in ledgers[1:]]
-    assert held == [100000, 70000, 120000, 0]
-    with pytest.raises(InsufficientPosition):
-        apply(ledgers[-1], fill("sell", 20000, 1.004, id="fifth"))
-
-
-def test_selling_more_than_is_held_is_refused_whole():
-    # beancount a3cb3fd9, test_ambiguous__FIFO__test_matching_more_than_is_available: 16 of 15
-    ledger = book_of([("buy", 5, 111.11), ("buy", 4, 100), ("buy", 6, 122.22)])[-1]
-    with pytest.raises(InsufficientPosition):
-        apply(ledger, fill("sell", 16, 100, id="too much"))
-    assert ledger.positions[BTC].quantity == 15
-
-
-def test_the_same_fill_twice_is_one_fill():
-    # nautilus_trader a95c8042, test_position_filled_with_duplicate_trade_id_and_same_trade
-    once = apply(fold([deposit()]), fill("buy", 4, 1, id="T-1"))
-    assert apply(once, fill("buy", 4, 1, id="T-1")) is once
+from tests.books import BTC, GRID, NOON, book_of, carried_out, deposit, fill, ordered
 
 
 @pytest.mark.parametrize(
@@ -172,12 +40,6 @@ def test_deposits_are_cash_and_cost_less_what_was_realised(orders, cash, stakes,
 
 
 # Rounding ----------------------------------------------------------------------------------------
-
-
-def test_a_product_of_small_decimals_is_exact():
-    # freqtrade c9ae5e1e, test_FtPrecise: 0.000001123 * 0.00000002 has 14 decimal places
-    assert fill("buy", "0.00000002", "0.000001123").notional == 0
-    assert fill("buy", "1123", "0.00000002").notional == Decimal("0.00002246")
 
 
 def test_the_callers_decimal_context_changes_nothing():
@@ -224,13 +86,6 @@ def test_a_buy_that_rounds_to_no_money_is_refused():
 def test_a_fill_worth_more_than_can_be_counted_is_refused():
     with pytest.raises(InvalidOrder, match="no tradable amount"):
         apply(fold([deposit()]), fill("sell", "1e9", "1e9"))
-
-
-def test_a_time_without_a_zone_is_a_programmers_mistake():
-    with pytest.raises(ValueError, match="time zone"):
-        deposit(time=pd.Timestamp("2026-01-02"))
-    with pytest.raises(ValueError, match="time zone"):
-        fill("buy", 1, 1, time=pd.NaT)
 
 
 def test_a_shortage_below_a_cent_does_not_read_as_enough():
@@ -305,6 +160,48 @@ def test_ten_thousand_events_fold_within_two_seconds():
     assert perf_counter() - started < 2
 
 
+# Orders and the auto-pilot ------------------------------------------------------------------------
+
+
+def test_an_order_waits_until_it_is_filled_or_rejected_and_moves_nothing():
+    first, second = ordered("buy", amount=10, id="a"), ordered("buy", amount=20, id="b")
+    waiting = fold([deposit(), first, second])
+    assert list(waiting.pending.items()) == [("a", first), ("b", second)]
+    assert waiting.cash == 10_000
+    _, after = carried_out(waiting, first)
+    assert list(after.pending) == ["b"]
+    assert fold([Rejection("b/rejected", NOON, "b", "No.")], after).pending == {}
+    assert list(waiting.pending) == ["a", "b"]
+
+
+def test_a_filled_order_is_not_filled_again_under_another_id():
+    answer, after = carried_out(fold([deposit()]), ordered("buy", amount=10))
+    with pytest.raises(InvalidOrder, match="does not wait"):
+        apply(after, replace(answer, id="again"))
+
+
+def test_a_rejection_of_an_order_that_never_came_changes_nothing():
+    before = fold([deposit()])
+    after = apply(before, Rejection("x/rejected", NOON, "x", "No such price."))
+    assert (after.cash, after.pending, len(after.events)) == (before.cash, {}, 2)
+
+
+def test_what_waits_cannot_be_changed_in_place():
+    with pytest.raises(TypeError):
+        fold([ordered("buy", amount=1)]).pending["order"] = None
+
+
+def test_the_auto_pilot_is_armed_with_the_last_settings_until_it_is_disarmed():
+    first, second = (Armed(id, NOON, (("ticket", id),)) for id in "12")
+    ledger = fold([first, second])
+    assert ledger.armed == second
+    missed = apply(ledger, Missed("3", NOON, NOON, NOON, 1))
+    assert missed.armed == second
+    off = apply(missed, Disarmed("4", NOON, "Switched off."))
+    assert off.armed is None
+    assert apply(off, Disarmed("5", NOON, "Again.")).armed is None
+
+
 # Any history, against a second book kept in fractions --------------------------------------------
 
 # A busy machine is no failure.
@@ -335,10 +232,11 @@ def events_of(requests):
 
 def accepted(events):
     """What a book with some cash takes of the events, in order."""
-    journal = Journal([deposit("20000")])
+    ledger = fold([deposit("20000")])
     for event in events:
-        journal.record(event)
-    return list(journal.ledger.events)
+        with suppress(LedgerError):
+            ledger = append(ledger, event)
+    return list(ledger.events)
 
 
 def to_grid(value):

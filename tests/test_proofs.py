@@ -232,12 +232,9 @@ def test_a_planted_tide_is_found_and_earns_money_before_costs(monkeypatch):
     assert rate - 0.5 > error
     assert all(one.long.tail.verdict == "beats naive" for one in seen)
     patient = Thresholds.of(Settings(buy_mae=0.0, sell_mae=0.0, margin=50.0))
+    trading = backtest.Trading("BTC/USD", cash=10_000, amount=1_000, costs=Costs(0))
     for one, frame in zip(seen, frames, strict=True):
-        opens = frame["open"].reindex(one.decisions.index)
-        made = backtest.run(
-            one.decisions, opens, patient, Costs(0), Costs(0),
-            symbol="BTC/USD", cash=10_000, amount=1_000,
-        )  # fmt: skip
+        made = backtest.run(one.decisions, frame, patient, Costs(0), trading)
         assert made.trades > 0
         assert made.net > 0
 

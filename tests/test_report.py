@@ -7,6 +7,7 @@ from marketpulse import report
 from marketpulse.costs import taker_fee_bps
 from marketpulse.horizons import LONG, MINUTE, ONE_MINUTE
 from marketpulse.market import Feed, Market
+from marketpulse.risk import Limits
 from marketpulse.settings import PRESETS, Settings
 from marketpulse.signals import Holding
 from marketpulse.snapshot import MarketKey
@@ -36,7 +37,7 @@ def test_the_headline_says_forecast_band_lean_verdict_and_costs(snapshot, seen):
     assert said.startswith(f"BTC/USD in 45 min: {long.price:,.0f}, likely {long.low_90:,.0f} to ")
     assert "(9 in 10). The trees lean " in said
     assert "'no change' (last 200)." in said
-    assert said.endswith("Your costs are 80 bps: not worth trading.")
+    assert said.endswith("Your costs are 82 bps: not worth trading.")
 
 
 def test_the_headline_names_what_is_waited_for_before_there_is_a_forecast(snapshot):
@@ -48,6 +49,29 @@ def test_the_headline_names_what_is_waited_for_before_there_is_a_forecast(snapsh
 def test_the_venues_fee_counts_until_the_visitor_sets_one(snapshot):
     assert report.build(snapshot, SETTINGS).costs.fee_bps == taker_fee_bps("bitstamp")
     assert report.build(snapshot, SETTINGS.changed(fee=7)).costs.fee_bps == 7
+    assert report.build(snapshot, SETTINGS.changed(fees="okx maker")).costs.fee_bps == 10
+
+
+def test_spread_impact_latency_and_limits_are_those_of_the_settings(snapshot):
+    chosen = SETTINGS.changed(spread=2, impact=50, latency=1.5, max_position=25, max_loss=5)
+    costs = report.visitor_costs(snapshot, chosen)
+    assert (costs.half_spread_bps, costs.impact_bps, costs.latency_s) == (2, 50, 1.5)
+    assert report.visitor_limits(chosen) == Limits(0.25, 0.05, 60)
+
+
+def test_the_basis_decides_as_the_whole_report_does(snapshot, seen):
+    basis = report.basis(snapshot, SETTINGS)
+    assert basis.decisions.equals(seen.decisions)
+    assert basis.costs == seen.costs
+    assert basis.presets == {}
+
+
+def test_a_preset_that_ignores_the_spread_pays_it_all_the_same(snapshot, seen):
+    lean = report.build(snapshot, SETTINGS.changed(**PRESETS["Lean"])).presets["Lean"]
+    fills = lean.ledger.fills
+    assert fills
+    assert all(fill.receipt.spread > 0 for fill in fills)
+    assert lean.net == seen.presets["Lean"].net
 
 
 def test_the_tail_is_as_long_as_the_visitor_asks(snapshot):

@@ -1,13 +1,24 @@
 import math
+from dataclasses import fields
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from marketpulse.costs import chosen_fee_bps
 from marketpulse.horizons import LONG, MINUTE
-from marketpulse.settings import KNOBS, PRESET_HELP, PRESETS, REPLAY_SPEEDS, Settings
+from marketpulse.settings import (
+    FEE_CHOICES,
+    KNOBS,
+    PRESET_HELP,
+    PRESETS,
+    REPLAY_SPEEDS,
+    SIZINGS,
+    UNSET,
+    Settings,
+)
 
-WHOLE = ["refresh", "minute", "long", "tail", "hold"]
+WHOLE = ["refresh", "minute", "long", "tail", "hold", "max_trades"]
 
 knobs = st.fixed_dictionaries(
     {name: st.floats(knob.low, knob.high) for name, knob in KNOBS.items()}
@@ -19,6 +30,8 @@ choices = st.fixed_dictionaries(
         "speed": st.sampled_from(REPLAY_SPEEDS),
         "centre": st.sampled_from(["trusted", "raw"]),
         "reference": st.sampled_from(["last buy", "average cost"]),
+        "fees": st.sampled_from(FEE_CHOICES),
+        "sizing": st.sampled_from(SIZINGS),
     }
 )
 
@@ -53,6 +66,32 @@ def test_a_fee_of_nothing_is_not_the_venues_fee():
     assert free.to_query() == {"fee": "0"}
     assert Settings.from_query(free.to_query()).fee == 0
     assert free.changed(fee=None).fee is None
+
+
+@given(knobs, choices)
+def test_all_pairs_hold_every_setting_and_reproduce_them(numbers, texts):
+    asked = Settings().changed(**numbers, **texts)
+    pairs = dict(asked.to_pairs())
+    assert set(pairs) == {field.name for field in fields(Settings)}
+    assert Settings.from_query(pairs) == asked
+
+
+def test_what_is_left_to_the_venue_or_the_horizon_is_written_as_such():
+    pairs = dict(Settings().to_pairs())
+    assert (pairs["fee"], pairs["hold"]) == (UNSET, UNSET)
+    assert Settings().changed(fee=7, hold=30).changed(fee=UNSET, hold=UNSET) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("choice", "fee"),
+    [
+        *(("taker", 120), ("maker", 60), ("zero", 0)),
+        *(("kraken taker", 40), ("kraken maker", 25), ("okx taker", 15)),
+    ],
+)
+def test_a_fee_is_that_of_the_venue_in_use_or_of_the_one_that_is_named(choice, fee):
+    assert choice in FEE_CHOICES
+    assert chosen_fee_bps(choice, "coinbase") == fee
 
 
 def test_keys_that_mean_nothing_are_ignored():
@@ -176,7 +215,11 @@ def test_a_source_that_could_be_a_path_is_not_taken(source):
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("speed", 7), ("speed", "60.0"), ("centre", "RAW"), ("reference", "x")]
+    ("name", "value"),
+    [
+        *(("speed", 7), ("speed", "60.0"), ("centre", "RAW"), ("reference", "x")),
+        *(("fees", "mtgox taker"), ("sizing", "all")),
+    ],
 )
 def test_a_choice_that_is_not_offered_is_not_taken(name, value):
     assert Settings().changed(**{name: value}) == Settings()
@@ -218,16 +261,17 @@ def test_the_preset_after_costs_is_the_default():
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_sets_every_threshold_and_nothing_else(name):
     asked = Settings().changed(
-        symbol="ETH/EUR", margin=50, fee=7, centre="raw", buy_mae=2, sell_mae=2
+        symbol="ETH/EUR", margin=50, fee=7, centre="raw", buy_mae=2, sell_mae=2, spread=9
     )
     made = asked.changed(**PRESETS[name])
     assert {field: getattr(made, field) for field in PRESETS[name]} == PRESETS[name]
-    assert set(PRESETS[name]) == {"centre", "buy_mae", "sell_mae", "margin", "fee"}
+    thresholds = {"centre", "buy_mae", "sell_mae", "margin", "fees", "fee", "spread"}
+    assert set(PRESETS[name]) == thresholds
     assert made.symbol == "ETH/EUR"
     assert PRESET_HELP[name]
 
 
 def test_only_the_lean_preset_ignores_costs_and_doubt():
-    assert PRESETS["Lean"]["fee"] == PRESETS["Lean"]["buy_mae"] == 0
+    assert PRESETS["Lean"]["fee"] == PRESETS["Lean"]["buy_mae"] == PRESETS["Lean"]["spread"] == 0
     assert all(PRESETS[name]["fee"] is None for name in ("After costs", "Strict"))
     assert PRESETS["Strict"]["buy_mae"] > PRESETS["After costs"]["buy_mae"] > 0

@@ -7,7 +7,7 @@ import pytest
 from marketpulse.costs import Costs
 from marketpulse.horizons import LONG, MINUTE, ONE_MINUTE
 from marketpulse.settings import PRESETS, Settings
-from marketpulse.signals import MIN_SETTLED, Holding, Thresholds, decide, decision_table, side_of
+from marketpulse.signals import MIN_SETTLED, Holding, Thresholds, acts, decide, decision_table
 from tests.build import START
 
 FREE = Costs(0)
@@ -45,7 +45,7 @@ def test_a_purchase_is_the_forecast_move_less_error_fees_and_margin():
     assert summands(signal) == {
         "forecast move": 300,
         "safety margin for its error": -50,
-        "fees in and out": -2 * 0.002 / 0.998 * 1e4,
+        "costs in and out": -2 * 0.002 / 0.998 * 1e4,
         "profit margin": -10,
     }
     assert signal.distance_bps == pytest.approx(300 - 50 - 40.08016 - 10)
@@ -78,7 +78,7 @@ def test_a_signal_says_what_blocks_it_and_by_how_much(changes, rule, reason):
 
 def test_fees_that_block_a_purchase_are_named():
     signal = decide(at(0), known(long_price=100.1), thresholds(), Costs(10), None)
-    assert "fees in and out" in signal.reasons[0]
+    assert "costs in and out" in signal.reasons[0]
 
 
 def test_a_margin_below_nothing_buys_at_a_loss_on_purpose():
@@ -107,7 +107,7 @@ def test_a_sale_is_the_minute_forecast_over_cost_less_error_fee_and_margin():
     assert summands(signal) == {
         "forecast over cost": 400,
         "safety margin for its error": -25,
-        "fee to sell": -0.002 / 0.998 * 1e4,
+        "costs to sell": -0.002 / 0.998 * 1e4,
         "profit margin": -10,
     }
     assert signal.side == "sell"
@@ -245,8 +245,16 @@ def test_a_rule_that_takes_no_doubt_off_needs_no_record_of_errors():
     assert decide(at(0), nothing_settled, thresholds(), FREE, None).side == "buy"
 
 
-def test_the_side_alone_is_that_of_the_whole_signal():
-    for long_price in (90.0, 100.0, 110.0):
-        for holding in (None, bought()):
-            what = (at(5), known(long_price=long_price), thresholds(), FREE, holding)
-            assert side_of(*what) == decide(*what).side
+@pytest.mark.parametrize("hold_minutes", [None, 3])
+@pytest.mark.parametrize("holding", [None, bought()])
+def test_many_bars_at_once_trade_where_each_of_them_would(holding, hold_minutes):
+    rule = thresholds(hold_minutes=hold_minutes)
+    prices = [90.0, NAN, 100.0, 110.0, 120.0]
+    rows = [known(long_price=price, minute_price=price) for price in prices]
+    columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    times = [at(minute) for minute in range(5)]
+    together = acts(pd.DatetimeIndex(times), columns, rule, FREE, holding)
+    one_by_one = [decide(*each, rule, FREE, holding) for each in zip(times, rows, strict=True)]
+    assert list(together) == [one.side != "hold" for one in one_by_one]
+    assert together.any()
+    assert not together.all()

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 from sqlalchemy import event
 
-from marketpulse import store
+from marketpulse import database
 from marketpulse.errors import MarketPulseError, RecordError
 from marketpulse.horizons import LONG, MINUTE, ONE_MINUTE, Horizon
 from marketpulse.store import SAID, SETTLED, ForecastRecord, forecast_id
@@ -308,24 +308,25 @@ def test_a_reader_does_not_wait_for_a_writer(url, record):
 
 
 def pragmas(record):
-    with record._writes.begin() as connection:
+    with record._database.writes.begin() as connection:
         names = ("journal_mode", "synchronous", "busy_timeout")
         return [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in names]
 
 
 def test_every_connection_has_a_write_ahead_log_and_waits_for_the_disk(url, record):
-    with record._reads.connect(), record._reads.connect():
+    with record._database.reads.connect(), record._database.reads.connect():
         assert pragmas(record) == ["wal", 2, 30_000]  # 2 is FULL
     assert path_of(url).with_name("forecasts.db-wal").exists()
 
 
 def test_a_write_takes_the_lock_before_it_reads_and_a_read_takes_none(url, record):
     with closing(sqlite3.connect(path_of(url), timeout=0)) as other:
-        with record._reads.begin() as reading:
+        with record._database.reads.begin() as reading:
             reading.exec_driver_sql("SELECT * FROM forecasts").all()
             other.execute("BEGIN IMMEDIATE")
             other.rollback()
-        with record._writes.begin(), pytest.raises(sqlite3.OperationalError, match="locked"):
+        locked = pytest.raises(sqlite3.OperationalError, match="locked")
+        with record._database.writes.begin(), locked:
             other.execute("BEGIN IMMEDIATE")
 
 
@@ -337,7 +338,7 @@ def test_waiting_and_settled_forecasts_are_found_without_reading_all(record):
         seen.append(" ".join(str(row) for row in cursor.fetchall()))
         return statement, parameters
 
-    event.listen(record._reads, "before_cursor_execute", explain, retval=True)
+    event.listen(record._database.reads, "before_cursor_execute", explain, retval=True)
     record.pending(*MARKET)
     record.settled(*MARKET, 10)
     assert "USING INDEX forecasts_pending" in seen[0]
@@ -420,16 +421,16 @@ def test_a_database_of_something_else_is_refused_and_left_alone(tmp_path):
 
 
 def test_a_write_that_never_gets_its_turn_says_so(url, record, monkeypatch):
-    monkeypatch.setattr(store, "BUSY_TIMEOUT", 1)
+    monkeypatch.setattr(database, "BUSY_TIMEOUT", 1)
     locked = pytest.raises(RecordError, match=r"database is locked\)\.")
-    with closing(ForecastRecord(url)) as impatient, record._writes.begin(), locked:
+    with closing(ForecastRecord(url)) as impatient, record._database.writes.begin(), locked:
         impatient.issue(*MARKET, said(), issued_at=NOW)
     assert record.issue(*MARKET, said(), issued_at=NOW) == 3
 
 
 def test_a_record_that_others_keep_busy_says_so(replay, monkeypatch):
-    monkeypatch.setattr(replay._reads.pool, "_timeout", 0.01)
-    with replay._reads.connect(), pytest.raises(RecordError) as caught:
+    monkeypatch.setattr(replay._database.reads.pool, "_timeout", 0.01)
+    with replay._database.reads.connect(), pytest.raises(RecordError) as caught:
         replay.pending(*MARKET)
     assert str(caught.value).endswith("timed out, timeout 0.01).")
     assert "\n" not in str(caught.value)

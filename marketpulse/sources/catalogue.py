@@ -18,12 +18,31 @@ SAMPLE = "sample"
 LIVE = (AUTO, *DEFAULT_ORDER, "yahoo")
 # Points every venue at one server that speaks their wire formats, for trying things out offline.
 SERVER_VARIABLE = "MARKETPULSE_EXCHANGE_SERVER"
+_STAND_IN = "stand-in-"
+
+# Where a book trades: the source, symbol and run of its key.
+Place = tuple[str, str, str]
+
 RECORDING_SUFFIXES = (".csv", ".csv.gz", ".parquet")
 
 
 def stand_in() -> str | None:
     """Address of the server that stands for every venue, if there is one."""
     return os.environ.get(SERVER_VARIABLE) or None
+
+
+def place_of(source: str, symbol: str, run_id: str) -> Place:
+    """Where a market's books say that they trade: a stand-in's prices never mix with a venue's."""
+    stands_in = stand_in() and not is_recording(source)
+    return f"{_STAND_IN}{source}" if stands_in else source, symbol, run_id
+
+
+def traded_source(book_source: str) -> str | None:
+    """The source of a book that says so; None if it cannot be had in this process."""
+    stands_in = book_source.startswith(_STAND_IN)
+    if stands_in != (stand_in() is not None):
+        return None
+    return book_source.removeprefix(_STAND_IN)
 
 
 def recordings_folder(home: Path) -> Path:

@@ -6,15 +6,22 @@ only a sample of a long table and would then answer with a stale one.
 
 import gc
 from dataclasses import replace
+from hashlib import sha256
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from marketpulse import accuracy_charts, charts, health, report, tables
+from marketpulse import accuracy_charts, book_tables, charts, health, report, tables
+from marketpulse.books import Book, BookInfo, owner_hash
+from marketpulse.curves import equity_curve
+from marketpulse.errors import ImportRefused
+from marketpulse.events import Fill
 from marketpulse.health import Gaps
 from marketpulse.hub import Hub
-from marketpulse.ledger import Fill
+from marketpulse.performance import Summary, summary
+from marketpulse.places import DATABASE_VARIABLE
 from marketpulse.process import bytes_on_disk
 from marketpulse.report import Report, View
 from marketpulse.settings import DEFAULTS, Settings
@@ -23,6 +30,9 @@ from marketpulse.sources.catalogue import recorded_names
 from marketpulse.tables import Said
 from marketpulse.ui.live_chart import Spec
 from marketpulse.ui.shelf import Shelf
+
+if TYPE_CHECKING:
+    from marketpulse.bookfile import Imported
 
 # Allocations before a collection of the youngest generation, and how many of each before the next.
 RARE_COLLECTIONS = (100_000, 50, 50)
@@ -40,16 +50,21 @@ def hub() -> Hub:
     """
     gc.freeze()
     gc.set_threshold(*RARE_COLLECTIONS)
-    made = Hub()
+    made = Hub(database=_secret(DATABASE_VARIABLE))
     made.prepare = _prepare
     return made
+
+
+def _secret(name: str) -> str | None:
+    """A text of the app's secrets; None if it has none of that name."""
+    return st.secrets.get(name) if st.secrets.load_if_toml_exists() else None
 
 
 def _prepare(snapshot: Snapshot, settings: Settings) -> None:
     """Let a worker build what the next rerun of the Live page would have to."""
     seen = shared_report(snapshot, replace(settings, symbol=snapshot.key.symbol))
     if snapshot.has_candles:
-        shared_price_chart(snapshot, seen, ())
+        _shared_chart(snapshot, seen, ())
         shared_pulse(snapshot, seen)
 
 
@@ -76,10 +91,14 @@ def _price_charts() -> Shelf[Spec]:
     return Shelf(KEPT)
 
 
-def shared_price_chart(
+def shared_price_chart(snapshot: Snapshot, seen: Report, book: Book, zone: str = "UTC") -> Spec:
+    """The Live page's chart, drawn once per closed bar and fill of the book."""
+    return _shared_chart(snapshot, seen, book.ledger.fills, zone)
+
+
+def _shared_chart(
     snapshot: Snapshot, seen: Report, fills: tuple[Fill, ...], zone: str = "UTC"
 ) -> Spec:
-    """The Live page's chart, drawn once per closed bar."""
     minute, long, past = seen.minute.forecast, seen.long.forecast, seen.long.settled
 
     def drawn() -> Spec:
@@ -88,6 +107,80 @@ def shared_price_chart(
 
     key = (snapshot.mark(seen.settings.horizons), seen.settings.tail, fills, zone)
     return _price_charts().get(key, drawn)
+
+
+# What the figures of a book depend on: its fills, the market and the bar.
+BookAt = tuple[str, int, MarketKey, int, pd.Timestamp]
+
+
+def _book_at(snapshot: Snapshot, book: Book) -> BookAt:
+    return (book.id, book.sequence, snapshot.key, snapshot.revision, snapshot.asked_at)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _summary(key: BookAt, _closes: pd.Series, _book: Book) -> Summary | None:
+    return summary(_book.ledger, _closes) if len(_closes) > 1 else None
+
+
+def shared_summary(snapshot: Snapshot, book: Book) -> Summary | None:
+    """A book's figures at the last close, computed once per closed bar; None before two bars."""
+    closes = book_tables.closes_of(snapshot.candles, book.ledger)
+    return _summary(_book_at(snapshot, book), closes, book)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _equity_chart(key: BookAt, height: int, _closes: pd.Series, _book: Book) -> go.Figure | None:
+    if len(_closes) < 2:
+        return None
+    return charts.equity_chart(equity_curve(_book.ledger.events, _closes), height=height)
+
+
+def shared_equity_chart(snapshot: Snapshot, book: Book, height: int) -> go.Figure | None:
+    """A book's equity, drawn once per closed bar; None before two bars."""
+    closes = book_tables.closes_of(snapshot.candles, book.ledger)
+    return _equity_chart(_book_at(snapshot, book), height, closes, book)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _book_table(id: str, sequence: int, name: str, _book: Book) -> pd.DataFrame:
+    return book_tables.TABLES[name](_book.ledger, _book.symbol)
+
+
+def shared_book_table(book: Book, name: str) -> pd.DataFrame:
+    """A table of `marketpulse.book_tables.TABLES`, made once per event of the book."""
+    return _book_table(book.id, book.sequence, name, book)
+
+
+@st.cache_resource(max_entries=64, ttl="10s", show_spinner=False)
+def _books_of(owner_hash: str, sequence: int, _owner: str) -> tuple[BookInfo, ...]:
+    desk = hub().desk
+    return () if desk is None else desk.journal.books_of(_owner)
+
+
+def books_of(owner: str, sequence: int) -> tuple[BookInfo, ...]:
+    """All books of an owner; a new one shows within ten seconds, or when ``sequence`` changed.
+
+    Raises
+    ------
+    JournalError
+        If the journal cannot be read.
+    """
+    return _books_of(owner_hash(owner), sequence, owner)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _imported(checksum: str, _content: bytes) -> "Imported | str":
+    from marketpulse.bookfile import imported
+
+    try:
+        return imported(_content)
+    except ImportRefused as refusal:
+        return str(refusal)
+
+
+def read_file(content: bytes) -> "Imported | str":
+    """The book that a file holds, or why it holds none; read once."""
+    return _imported(sha256(content).hexdigest(), content)
 
 
 @st.cache_resource(show_spinner=False)

@@ -18,8 +18,15 @@ def trade_columns(currency: str) -> dict[str, Any]:
         "price": number(f"Price ({currency})", format="localized"),
         "notional": number(f"Amount ({currency})", format="%.2f"),
         "fee": number(f"Fee ({currency})", format="%.2f"),
-        "reason": "Why",
         "realised": number(f"Realised ({currency})", format="%.2f"),
+        "origin": "By",
+        "delay": number("Delay (s)", format="%.1f"),
+        "spread_cost": number(f"Spread ({currency})", format="%.2f"),
+        "impact_cost": number(f"Impact ({currency})", format="%.2f"),
+        "latency_cost": number(f"Waiting ({currency})", format="%.2f"),
+        "reason": "Why",
+        "what": "What",
+        "detail": "In detail",
     }
 
 

@@ -15,15 +15,16 @@ import streamlit as st
 from streamlit_autorefresh import st_autorefresh
 
 from marketpulse import health
+from marketpulse.books import Book
 from marketpulse.errors import TooManyHorizons
 from marketpulse.hub import Hub
-from marketpulse.journal import Journal
 from marketpulse.market import Market
+from marketpulse.office import OPENING
 from marketpulse.report import Report
 from marketpulse.settings import DEFAULT_SYMBOL, DEFAULTS, Settings
 from marketpulse.snapshot import Snapshot
 from marketpulse.sources.catalogue import AUTO, SAMPLE
-from marketpulse.ui import session
+from marketpulse.ui import book, session
 from marketpulse.ui.cached import freeze_imports, hub, shared_report
 from marketpulse.ui.provenance import aged_problem, draw_bar, draw_provenance
 from marketpulse.ui.sidebar import draw_sidebar
@@ -41,6 +42,8 @@ ICON = Path(__file__).with_name("icon.svg")
 PATIENCE = pd.Timedelta(seconds=2.5)
 # While a fresh market is being loaded and trained, the page looks more often.
 LOADING_REFRESH_MS = 500
+# The same while an order waits for its price.
+WAITING_REFRESH_MS = 500
 LOADING = pd.Timedelta(minutes=1)
 # The timer shows nothing, yet its frame would take a line of the page.
 TIMER_STYLE = "<style>.st-key-timer { height: 0; overflow: hidden; }</style>"
@@ -81,13 +84,14 @@ class Frame:
     ----------
     settings : Settings
         As the visitor set them.
+    hub : Hub
     market : Market
-        Only for the price of a fill; everything drawn comes from ``snapshot``.
+        Only for orders; everything drawn comes from ``snapshot``.
     snapshot : Snapshot
     live : Snapshot
         Of the market that was asked for: another one only while a replay stands in for it.
     report : Report
-    journal : Journal
+    book : Book
         The visitor's book of this market.
     refused : str
         Why not all of the settings could be followed, as a sentence; empty if they could.
@@ -96,11 +100,12 @@ class Frame:
     """
 
     settings: Settings
+    hub: Hub
     market: Market
     snapshot: Snapshot
     live: Snapshot
     report: Report
-    journal: Journal
+    book: Book
     refused: str = ""
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
 
@@ -124,14 +129,15 @@ def open_frame(title: str, draw_moving: Draw | None = None) -> Frame:
     st.html(TIMER_STYLE)
     frame = _look(stopwatch)
     draw_sidebar(title, frame.settings, frame.snapshot.venue)
-    _keep_url(frame.settings)
-    _draw_navigation(frame.settings)
+    _keep_url()
+    _draw_navigation()
     # One place for all of it: a line that comes or goes must not move the chart to another place,
     # where the browser would build it anew.
     with st.container():
         draw_provenance(frame.snapshot, frame.live, frame.settings)
         if frame.refused:
             st.warning(frame.refused, icon=":material/hourglass:")
+        _draw_journal_trouble(frame.book)
     if frame.report.long.forecast is not None:
         freeze_imports()
     _tick([frame], _face(frame), stopwatch, draw_moving)
@@ -139,8 +145,10 @@ def open_frame(title: str, draw_moving: Draw | None = None) -> Frame:
 
 
 def close_frame(frame: Frame) -> None:
-    """End a page: note how long it took to draw whole."""
+    """End a page: note how long it took, and draw it again if its book has moved on meanwhile."""
     frame.stopwatch.lap()
+    if book.moved_on(frame.hub, frame.book):
+        st.rerun()
 
 
 def _look(stopwatch: Stopwatch) -> Frame:
@@ -150,8 +158,8 @@ def _look(stopwatch: Stopwatch) -> Frame:
     market = _shown(hub(), live, settings)
     snapshot, asked = (each.snapshot.seen_at(hub().clock()) for each in (market, live))
     seen = shared_report(snapshot, replace(settings, symbol=snapshot.key.symbol))
-    journal = session.book(snapshot)
-    return Frame(settings, market, snapshot, asked, seen, journal, refused, stopwatch)
+    held = book.current(hub(), snapshot)
+    return Frame(settings, hub(), market, snapshot, asked, seen, held, refused, stopwatch)
 
 
 def _face(frame: Frame) -> tuple[object, ...]:
@@ -160,8 +168,9 @@ def _face(frame: Frame) -> tuple[object, ...]:
     progress = shown.progress if frame.report.long.forecast is None else ""
     market = (shown.mark(frame.settings.horizons), progress, shown.ended)
     trouble = (aged_problem(shown), shown.record_problem, hub().worker_errors.get(shown.key))
-    visitor = (frame.settings, frame.refused, frame.journal.sequence, health.refusal(shown))
-    return (*market, *trouble, *visitor, live.has_candles, live.venue)
+    held = (frame.book.id, frame.book.sequence, book.problem(frame.hub, frame.book))
+    visitor = (frame.settings, frame.refused, health.refusal(shown))
+    return (*market, *trouble, *held, *visitor, live.has_candles, live.venue)
 
 
 @st.fragment
@@ -208,7 +217,10 @@ def _draw_timer(frame: Frame) -> None:
     waiting = not snapshot.has_candles or frame.report.long.tail is None or snapshot.progress
     young = hub().clock() - snapshot.asked_at < LOADING
     interval = LOADING_REFRESH_MS if waiting and young else settings.refresh * 1_000
-    if not tab_is_hidden() and not snapshot.ended:
+    order_waits = bool(book.waiting(frame.book))
+    if order_waits:
+        interval = min(interval, WAITING_REFRESH_MS)
+    if not tab_is_hidden() and (order_waits or not snapshot.ended):
         st_autorefresh(interval=max(interval, int(4_000 * frame.stopwatch.longest)), key="timer")
 
 
@@ -240,16 +252,29 @@ def _shown(hub: Hub, live: Market, settings: Settings) -> Market:
     return _watch(hub, replace(settings, source=SAMPLE, symbol=DEFAULT_SYMBOL))[0]
 
 
-def _keep_url(settings: Settings) -> None:
+def _keep_url() -> None:
     """Let the address reproduce the screen."""
-    query = settings.to_query()
+    query = session.address()
     if st.query_params.to_dict() != query:
         st.query_params.from_dict(query)
 
 
-def _draw_navigation(settings: Settings) -> None:
-    query = settings.to_query()
+def _draw_navigation() -> None:
+    query = session.address()
     # So close that a phone of 390 pixels has them in one row.
     with st.container(horizontal=True, gap="xsmall"):
         for path, label, icon in PAGES:
             st.page_link(path, label=label, icon=icon, query_params=query)
+
+
+def _draw_journal_trouble(held: Book) -> None:
+    """What is wrong with the visitor's book, if anything is."""
+    trouble = book.problem(hub(), held)
+    if trouble == OPENING:
+        st.info(trouble, icon=":material/hourglass_top:")
+    elif trouble:
+        st.warning(trouble, icon=":material/menu_book:")
+    if session.came_with_no_owner():
+        st.warning(
+            "The book in this address is none, so a new one was begun.", icon=":material/link_off:"
+        )

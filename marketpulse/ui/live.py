@@ -4,16 +4,14 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from marketpulse import performance, report
+from marketpulse import report
 from marketpulse.backtest import holding
-from marketpulse.charts import equity_chart
-from marketpulse.horizons import ONE_MINUTE
 from marketpulse.ledger import FLAT, equity
 from marketpulse.report import View
 from marketpulse.settings import PRESET_HELP, PRESETS
 from marketpulse.signals import Signal, Thresholds
 from marketpulse.tables import preset_lines, source_lines, tail_table
-from marketpulse.ui.cached import shared_price_chart, shared_pulse
+from marketpulse.ui.cached import shared_equity_chart, shared_price_chart, shared_pulse
 from marketpulse.ui.frame import Frame
 from marketpulse.ui.live_chart import Tick, live_chart, price_line
 from marketpulse.ui.sidebar import use_preset
@@ -37,7 +35,7 @@ CHART_CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "la
 def decided(frame: Frame) -> Signal | None:
     """The signal of the newest bar for the visitor's own book."""
     thresholds = Thresholds.of(frame.report.settings)
-    held = holding(frame.journal.ledger, frame.snapshot.key.symbol, thresholds)
+    held = holding(frame.book.ledger, frame.snapshot.key.symbol, thresholds)
     return report.signal(frame.report, frame.snapshot, held)
 
 
@@ -56,7 +54,7 @@ def draw_headline(frame: Frame) -> None:
 
 def draw_metrics(frame: Frame) -> None:
     """Price, both forecasts, position and P&L in one row."""
-    snapshot, book = frame.snapshot, frame.journal.ledger
+    snapshot, book = frame.snapshot, frame.book.ledger
     if snapshot.price is None:
         return
     with st.container(horizontal=True, horizontal_alignment="distribute", gap="xsmall"):
@@ -75,8 +73,8 @@ def draw_metrics(frame: Frame) -> None:
     worth = float(equity(book, {symbol: snapshot.price}))
     held.metric(
         "Position",
-        f"{float(position.quantity):.5g} {symbol.split('/')[0]}",
-        f"{money_text(float(book.cash), currency)} cash",
+        f"{float(position.quantity):.5g} {symbol.split('/')[0]}" if book.events else UNKNOWN,
+        f"{money_text(float(book.cash), currency)} cash" if book.events else None,
         delta_color="off",
         delta_arrow="off",
         help="What the paper book holds, and its free cash.",
@@ -84,7 +82,7 @@ def draw_metrics(frame: Frame) -> None:
     made = worth - float(book.deposits)
     profit.metric(
         "P&L",
-        money_text(made, currency, signed=True),
+        money_text(made, currency, signed=True) if book.events else UNKNOWN,
         percent_text(made / float(book.deposits), 2, signed=True) if book.fills else None,
         help="Mark-to-market: what the book is worth now, less what was paid in, after all fees.",
     )
@@ -131,7 +129,7 @@ def draw_price_line(frame: Frame) -> None:
 
 def draw_chart(frame: Frame) -> None:
     """Candles with both forecasts as fans."""
-    spec = shared_price_chart(frame.snapshot, frame.report, frame.journal.ledger.fills)
+    spec = shared_price_chart(frame.snapshot, frame.report, frame.book)
     live_chart(spec, key=PRICE_CHART)
     if frame.report.long.forecast is None:
         st.caption(f":material/hourglass_top: {_progress(frame)}")
@@ -182,11 +180,9 @@ def draw_presets(frame: Frame) -> None:
 
 def draw_equity(frame: Frame) -> None:
     """The book's value over time, once there is something to show."""
-    book, candles = frame.journal.ledger, frame.snapshot.candles
-    if not book.fills:
+    if not frame.book.ledger.fills:
         return
-    st.markdown("##### Your paper book")
-    closes = candles["close"].set_axis(pd.DatetimeIndex(candles.index) + ONE_MINUTE)
-    curve = performance.equity_curve(book.events, closes[closes.index >= book.events[0].time])
-    if len(curve) > 1:
-        st.plotly_chart(equity_chart(curve), key="equity-chart", config=CHART_CONFIG)
+    figure = shared_equity_chart(frame.snapshot, frame.book, 220)
+    if figure is not None:
+        st.markdown("##### Your paper book")
+        st.plotly_chart(figure, key="equity-chart", config=CHART_CONFIG)

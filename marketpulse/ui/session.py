@@ -1,22 +1,41 @@
 """Typed access to what Streamlit keeps for one visitor. Nothing else touches the session state."""
 
-from decimal import Decimal
 from uuid import uuid4
 
 import streamlit as st
 
-from marketpulse.journal import Journal
-from marketpulse.ledger import Deposit
+from marketpulse.books import OWNER_PATTERN, Book, new_owner
 from marketpulse.settings import Settings
-from marketpulse.snapshot import MarketKey, Snapshot
 
-STARTING_CASH = Decimal(10_000)
+# Where the address says whose books are shown.
+BOOK = "book"
 
 
 def visitor() -> str:
     """A name for this session, the same over all its reruns."""
     name: str = st.session_state.setdefault("visitor", uuid4().hex)
     return name
+
+
+def owner() -> str:
+    """The secret that the visitor's books go by: that of the address, or else a new one."""
+    if "owner" not in st.session_state:
+        asked = st.query_params.get(BOOK, "")
+        known = OWNER_PATTERN.fullmatch(asked) is not None
+        st.session_state.unknown_owner = bool(asked) and not known
+        st.session_state.owner = asked if known else new_owner()
+    kept: str = st.session_state.owner
+    return kept
+
+
+def came_with_no_owner() -> bool:
+    """Whether the address named an owner that cannot be one."""
+    return bool(st.session_state.get("unknown_owner", False))
+
+
+def address() -> dict[str, str]:
+    """The query of this session's own pages: the settings, and whose books they show."""
+    return settings().to_query() | {BOOK: owner()}
 
 
 def settings() -> Settings:
@@ -52,18 +71,13 @@ def note_live(seen: bool) -> None:
     st.session_state.saw_live = seen
 
 
-def books() -> dict[MarketKey, Journal]:
-    """The visitor's books, one for each market, those of earlier replays included."""
-    kept: dict[MarketKey, Journal] = st.session_state.setdefault("books", {})
-    return kept
+def kept_book(id: str) -> Book | None:
+    """A book as this session saw it last; None if it never did."""
+    books: dict[str, Book] = st.session_state.setdefault("books", {})
+    return books.get(id)
 
 
-def book(snapshot: Snapshot) -> Journal:
-    """The visitor's book of a market, opened with `STARTING_CASH` at the first candles."""
-    kept = books()
-    if snapshot.key in kept:
-        return kept[snapshot.key]
-    opened = Journal([Deposit("opening", snapshot.now, STARTING_CASH)])
-    if snapshot.has_candles:
-        kept[snapshot.key] = opened
-    return opened
+def keep_book(book: Book) -> Book:
+    """Remember a book as it is seen now."""
+    st.session_state.setdefault("books", {})[book.id] = book
+    return book

@@ -5,15 +5,17 @@ from typing import Any
 
 import streamlit as st
 
-from marketpulse.costs import taker_fee_bps
+from marketpulse.costs import chosen_fee_bps
 from marketpulse.settings import (
     CENTRES,
     DEFAULT_SYMBOL,
+    FEE_CHOICES,
     KNOBS,
     PRESET_HELP,
     PRESETS,
     REFERENCES,
     REPLAY_SPEEDS,
+    SIZINGS,
     Settings,
 )
 from marketpulse.sources.catalogue import LIVE, is_recording
@@ -21,6 +23,8 @@ from marketpulse.ui import session
 from marketpulse.ui.cached import recordings
 
 SYMBOLS = (DEFAULT_SYMBOL, "ETH/USD", "SOL/USD", "XRP/USD", "DOGE/USD", "LTC/USD")
+# The choice of fees of who sets their own.
+OWN_FEE = "own"
 SOURCE_WORDS = {"auto": "First venue that answers", "sample": "Replay of the bundled sample"}
 
 
@@ -36,7 +40,10 @@ def draw_sidebar(page: str, settings: Settings, venue: str) -> None:
         st.markdown("##### Forecast")
         _draw_forecast(page, settings)
         st.markdown("##### Signal")
-        _draw_signal(page, settings, venue)
+        _draw_signal(page, settings)
+        st.markdown("##### Paper trading")
+        _draw_costs(page, settings, venue)
+        _draw_sizes(page, settings)
         st.button(
             "Reset all settings", on_click=_reset, width="stretch", icon=":material/restart_alt:"
         )
@@ -84,7 +91,7 @@ def _draw_forecast(page: str, settings: Settings) -> None:
         _slider(page, name, getattr(settings, name))
 
 
-def _draw_signal(page: str, settings: Settings, venue: str) -> None:
+def _draw_signal(page: str, settings: Settings) -> None:
     st.caption("Presets")
     with st.container(horizontal=True, gap="xsmall"):
         for name in PRESETS:
@@ -98,8 +105,6 @@ def _draw_signal(page: str, settings: Settings, venue: str) -> None:
     _slider(page, "buy_mae", settings.buy_mae)
     _slider(page, "sell_mae", settings.sell_mae)
     _slider(page, "margin", int(settings.margin))
-    fee = taker_fee_bps(venue) if settings.fee is None else settings.fee
-    _slider(page, "fee", round(fee))
     _slider(page, "hold", settings.hold_minutes or 0)
     _choice(
         page,
@@ -117,6 +122,62 @@ def _draw_signal(page: str, settings: Settings, venue: str) -> None:
         "A sale must beat",
         "The price of the last purchase or the average of all, with its entry fee.",
     )
+
+
+def _draw_costs(page: str, settings: Settings, venue: str) -> None:
+    with st.expander("What a trade costs", icon=":material/payments:"):
+        chosen = settings.fees if settings.fee is None else OWN_FEE
+        choices = (*FEE_CHOICES, OWN_FEE)
+        st.selectbox(
+            "Fees",
+            choices,
+            choices.index(chosen),
+            key=_seeded(page, "fees", chosen),
+            on_change=_take_fees,
+            args=(page, venue),
+            format_func=lambda choice: _fee_words(choice, venue),
+            help="A market order takes what is offered and pays the taker's fee; the maker's is for"
+            " who wants to see what patience would save.",
+        )
+        fee = chosen_fee_bps(settings.fees, venue) if settings.fee is None else settings.fee
+        _slider(page, "fee", round(fee))
+        for name in ("spread", "impact", "latency"):
+            _slider(page, name, getattr(settings, name))
+
+
+def _draw_sizes(page: str, settings: Settings) -> None:
+    with st.expander("Size and limits", icon=":material/shield:"):
+        _choice(
+            page,
+            "sizing",
+            settings.sizing,
+            SIZINGS,
+            "The auto-pilot buys",
+            "Fixed: the amount of the ticket. Share: of what the book is worth. Volatility: that"
+            " share on a usual day, less when the forecast expects a wilder one.",
+        )
+        for name in ("share", "max_position", "max_loss", "max_trades"):
+            _slider(page, name, getattr(settings, name))
+
+
+def _take_fees(page: str, venue: str) -> None:
+    """Carry the choice of fees into the settings: of a venue, or the visitor's own."""
+    before, choice = session.settings(), st.session_state[_key(page, "fees")]
+    if choice == OWN_FEE:
+        fee = chosen_fee_bps(before.fees, venue) if before.fee is None else before.fee
+        session.save_settings(before.changed(fee=fee))
+    else:
+        session.save_settings(before.changed(fees=choice, fee=None))
+
+
+def _fee_words(choice: str, venue: str) -> str:
+    """A choice of fees as the list shows it, with its figure."""
+    if choice == OWN_FEE:
+        return "My own"
+    name = "No fee" if choice == "zero" else choice
+    if choice in ("taker", "maker"):
+        name = f"The venue's {choice} fee"
+    return f"{name[0].upper()}{name[1:]}: {chosen_fee_bps(choice, venue):g} bps"
 
 
 def use_preset(name: str) -> None:

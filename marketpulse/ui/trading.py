@@ -1,78 +1,32 @@
-"""The ticket: two buttons that write one event each into the visitor's book."""
-
-from dataclasses import dataclass
-from typing import Literal
+"""The ticket: buttons that write one order each into the visitor's book."""
 
 import streamlit as st
 
-from marketpulse import health, orders
-from marketpulse.errors import InvalidOrder
-from marketpulse.hub import Clock
-from marketpulse.journal import Journal, Rejection
-from marketpulse.ledger import Fill, Ledger
+from marketpulse.books import BookKey
+from marketpulse.events import Event, Fill, Order, Rejection
+from marketpulse.hub import Hub
 from marketpulse.market import Market
-from marketpulse.snapshot import Snapshot
-from marketpulse.ui import session
-from marketpulse.ui.cached import hub
+from marketpulse.report import visitor_limits
+from marketpulse.tickets import Deed, Ticket, ordered
+from marketpulse.ui import book, session
 from marketpulse.ui.frame import Frame
 from marketpulse.words import money_text, price_text
 
 
-@dataclass(frozen=True, slots=True)
-class Ticket:
-    """One order as its button says it.
-
-    Attributes
-    ----------
-    id : str
-        Of the order: the same label on an unchanged book is the same order, however often it is
-        clicked.
-    deed : {"buy", "sell", "sell all"}
-    symbol : str
-    amount : float
-        Quote currency; for "sell all" without meaning.
-    fee_rate : float
-        Fraction.
-    """
-
-    id: str
-    deed: Literal["buy", "sell", "sell all"]
-    symbol: str
-    amount: float
-    fee_rate: float
-
-
-def carry_out(ticket: Ticket, market: Market, clock: Clock, journal: Journal) -> None:
-    """Fill a ticket at the market's price of this moment, or note why not.
+def carry_out(ticket: Ticket, hub: Hub, market: Market, key: BookKey) -> None:
+    """Write a ticket's order into the book, once.
 
     Runs as a button's callback. It touches no Streamlit state, because a rerun may interrupt any
-    access to it and would tear the trade.
+    access to it and would tear the order.
     """
-    snapshot = market.snapshot.seen_at(clock())
-    journal.place(lambda ledger: _filled(ticket, snapshot, ledger), id=ticket.id, time=snapshot.now)
-
-
-def _filled(ticket: Ticket, snapshot: Snapshot, ledger: Ledger) -> Fill:
-    price, refusal = snapshot.price, health.refusal(snapshot)
-    if price is None or refusal:
-        raise InvalidOrder(refusal)
-    terms = orders.Terms(
-        id=ticket.id,
-        time=snapshot.now,
-        symbol=ticket.symbol,
-        price=price,
-        fee_rate=ticket.fee_rate,
-        reason="manual",
-    )
-    if ticket.deed == "sell all":
-        return orders.sell_all(ledger, **terms)
-    order = orders.buy if ticket.deed == "buy" else orders.sell
-    return order(ledger, amount=ticket.amount, **terms)
+    snapshot, now = market.snapshot.seen_at(hub.clock()), market.now(hub.clock())
+    hub.place(market, key, ticket.id, lambda ledger: ordered(ticket, ledger, snapshot, now), now)
 
 
 def draw_ticket(frame: Frame) -> None:
-    """The amount and the buttons."""
-    symbol, currency = frame.snapshot.key.symbol, frame.snapshot.key.symbol.split("/")[1]
+    """The amount, the buttons, and what became of the last order."""
+    symbol = frame.snapshot.key.symbol
+    base, currency = symbol.split("/")
     amount = st.number_input(
         f"Amount ({currency})",
         value=float(frame.settings.ticket),
@@ -83,51 +37,56 @@ def draw_ticket(frame: Frame) -> None:
     )
     if amount > 0 and amount != frame.settings.ticket:
         session.save_settings(session.settings().changed(ticket=amount))
-    base = symbol.split("/")[0]
     said = f"{amount:,.0f}" if float(amount).is_integer() else f"{amount:,.2f}"
-    held = symbol in frame.journal.ledger.positions
-    labels = (
+    held = symbol in frame.book.ledger.positions
+    labels: tuple[tuple[Deed, str, bool], ...] = (
         ("buy", f"Buy {said} {currency} of {base}", True),
         ("sell", f"Sell {said} {currency} of {base}", held),
         ("sell all", f"Sell all {base}", held),
     )
-    refusal = health.refusal(frame.snapshot)
+    refusal = book.refusal(frame.book, frame.snapshot)
     if refusal:
         st.caption(f":material/block: {refusal}")
+    # One order at a time: what a burst of clicks means is what the first of them says.
+    free = not (refusal or book.waiting(frame.book))
     for deed, label, possible in labels:
-        _draw_button(frame, deed, label, amount, possible and not refusal)  # type: ignore[arg-type]
-    _draw_last_order(frame.journal, currency)
+        _draw_button(frame, deed, label, amount, possible and free)
+    book.draw_waiting(frame.book)
+    if not book.waiting(frame.book):
+        _draw_last_order(frame.book.ledger.events, currency)
 
 
-def _draw_button(
-    frame: Frame,
-    deed: Literal["buy", "sell", "sell all"],
-    label: str,
-    amount: float,
-    possible: bool,
-) -> None:
-    book = frame.journal
-    symbol = frame.snapshot.key.symbol
-    ticket = Ticket(f"{book.sequence}-{label}", deed, symbol, amount, frame.report.costs.fee_rate)
+def _draw_button(frame: Frame, deed: Deed, label: str, amount: float, possible: bool) -> None:
+    ticket = Ticket(
+        id=f"{frame.book.sequence}-{label}",
+        deed=deed,
+        symbol=frame.snapshot.key.symbol,
+        amount=amount,
+        seen=frame.snapshot.price or 0.0,
+        costs=frame.report.costs,
+        limits=visitor_limits(frame.settings),
+    )
     st.button(
         label,
         key=f"ticket-{ticket.id}",
         on_click=carry_out,
-        args=(ticket, frame.market, hub().clock, book),
+        args=(ticket, frame.hub, frame.market, book.key_of(frame.snapshot.key)),
         disabled=not possible,
         type="primary" if deed == "buy" else "secondary",
         width="stretch",
     )
 
 
-def _draw_last_order(journal: Journal, currency: str) -> None:
+def _draw_last_order(events: tuple[Event, ...], currency: str) -> None:
     """What became of the last order: a receipt, or the reason why there is none."""
-    last = journal.entries[-1]
+    answers = (event for event in reversed(events) if isinstance(event, Order | Fill | Rejection))
+    last = next(answers, None)
     if isinstance(last, Rejection):
         st.warning(last.sentence, icon=":material/block:")
     elif isinstance(last, Fill):
         fee = money_text(float(last.fee), currency)
+        who = " by the auto-pilot" if last.origin == "auto-pilot" else ""
         st.caption(
             f":material/check: {last.side.capitalize()} {last.quantity.normalize():f}"
-            f" at {price_text(float(last.price))}, fee {fee}, {last.time:%H:%M:%S} UTC"
+            f" at {price_text(float(last.price))}, fee {fee}, {last.time:%H:%M:%S} UTC{who}"
         )

@@ -1,0 +1,150 @@
+"""The auto-pilot: what an armed book orders when a bar has closed.
+
+It sees what the screen shows of the same settings, and only the settings that it was armed with
+drive it. A bar on which nothing was decided is listed and never traded afterwards.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from decimal import Decimal
+
+import pandas as pd
+
+from marketpulse import orders, sizing
+from marketpulse.backtest import holding
+from marketpulse.events import Armed, Missed, Order, Rejection
+from marketpulse.horizons import ONE_MINUTE
+from marketpulse.ledger import Ledger, equity
+from marketpulse.report import Report, signal, visitor_limits
+from marketpulse.risk import Mark, must_sell
+from marketpulse.settings import DEFAULTS, Settings
+from marketpulse.signals import Signal, Thresholds
+from marketpulse.snapshot import Snapshot
+from marketpulse.tickets import judged, rejected
+
+PREFIX = "auto/"
+
+
+def settings_of(armed: Armed) -> Settings:
+    """The settings that a book was armed with."""
+    return Settings.from_query(dict(armed.settings))
+
+
+def rule_of(settings: Settings) -> Settings:
+    """The settings without those that say what is looked at and how often: what trades."""
+    plain = DEFAULTS
+    return replace(
+        settings,
+        symbol=plain.symbol,
+        source=plain.source,
+        speed=plain.speed,
+        refresh=plain.refresh,
+    )
+
+
+def ready(seen: Report) -> bool:
+    """Whether both forecasts are there, of the horizons that were asked for."""
+    return not (seen.decisions.empty or seen.minute.waiting or seen.long.waiting)
+
+
+def order_id(as_of: pd.Timestamp) -> str:
+    """The id of what is ordered at a bar's close: one order for each bar, whoever decides."""
+    return f"{PREFIX}{as_of.isoformat()}"
+
+
+def decided(ledger: Ledger, seen: Report, snapshot: Snapshot) -> tuple[Order | Rejection, ...]:
+    """What is ordered at the newest closed bar, with its rejection if a limit blocks it.
+
+    Nothing while another order waits, or if the signal is to hold.
+
+    Parameters
+    ----------
+    ledger : Ledger
+        Of the armed book.
+    seen : Report
+        Of the settings that it was armed with; `ready`.
+    snapshot : Snapshot
+        Its time is that of the order, and its price the one that was seen.
+    """
+    symbol, price = snapshot.key.symbol, snapshot.price
+    if snapshot.as_of is None or price is None or ledger.pending:
+        return ()
+    limits = visitor_limits(seen.settings)
+    mark = Mark.of(snapshot.candles, price, snapshot.now)
+    said = signal(seen, snapshot, holding(ledger, symbol, Thresholds.of(seen.settings)))
+    broken = must_sell(symbol, ledger, mark, limits) if _may_act(snapshot) else ""
+    if broken:
+        said = Signal("sell", snapshot.as_of, (), None, (broken,))
+    if said is None or said.side == "hold":
+        return ()
+    order = _order(said, ledger, seen, snapshot, price)
+    if order is None:
+        return ()
+    why = judged(order, ledger, snapshot, snapshot.now, limits)
+    return (order, rejected(order, why)) if why else (order,)
+
+
+def decided_up_to(ledger: Ledger) -> pd.Timestamp:
+    """Close of the last bar that an armed book's events show to be dealt with.
+
+    Bars on which it decided to hold leave no event, so the truth may be later.
+    """
+    known = [event.time for event in (ledger.armed,) if event is not None]
+    known.extend(_dealt_with(ledger))
+    return max(known)
+
+
+def missed(since: pd.Timestamp, as_of: pd.Timestamp, now: pd.Timestamp) -> Missed | None:
+    """The bars that closed after ``since`` and before ``as_of``; None if there are none."""
+    first, last = since.floor("min") + ONE_MINUTE, as_of - ONE_MINUTE
+    if first > last:
+        return None
+    bars = int((last - first) / ONE_MINUTE) + 1
+    return Missed(f"missed/{first.isoformat()}", now, first, last, bars)
+
+
+def _may_act(snapshot: Snapshot) -> bool:
+    return not (snapshot.stale or snapshot.ended)
+
+
+def _order(
+    said: Signal, ledger: Ledger, seen: Report, snapshot: Snapshot, price: float
+) -> Order | None:
+    terms = orders.Terms(
+        id=order_id(said.as_of),
+        time=snapshot.now,
+        symbol=snapshot.key.symbol,
+        seen=price,
+        costs=seen.costs,
+        origin="auto-pilot",
+        reason=said.reasons[0],
+    )
+    if said.side == "sell":
+        return orders.sell_all(**terms)
+    amount = _amount(ledger, seen, snapshot.key.symbol, price)
+    return orders.buy(amount, **terms) if amount else None
+
+
+def _amount(ledger: Ledger, seen: Report, symbol: str, price: float) -> Decimal:
+    """What a purchase spends, in quote currency; 0 if there is no cash."""
+    chosen, cash, costs = seen.settings, ledger.cash, seen.costs
+    if chosen.sizing == "fixed":
+        return sizing.fixed(chosen.ticket, cash, costs)
+    worth, share = equity(ledger, {symbol: price}), chosen.share / 100
+    forecast = seen.long.forecast
+    if chosen.sizing == "share" or forecast is None:
+        return sizing.share_of_equity(share, worth, cash, costs)
+    # On a usual day it is the share itself, and half of it when it is to be twice as wild.
+    risk = share * forecast.usual_move
+    return sizing.volatility_scaled(risk, forecast.expected_move, worth, cash, costs)
+
+
+def _dealt_with(ledger: Ledger) -> Iterator[pd.Timestamp]:
+    """Closes of bars that events since the arming speak of, the newest first."""
+    for event in reversed(ledger.events):
+        if event is ledger.armed:
+            return
+        if isinstance(event, Missed):
+            yield event.last
+        elif isinstance(event, Order) and event.id.startswith(PREFIX):
+            yield pd.Timestamp(event.id.removeprefix(PREFIX))

@@ -1,0 +1,88 @@
+"""How much the auto-pilot buys: an amount of quote currency that the cash can always pay.
+
+Every size is cut down to 8 decimal places and to what is left of the cash after the fee. Spread and
+impact make the quantity smaller, not the amount larger. 0 means that nothing can be bought.
+"""
+
+from decimal import ROUND_DOWN, Decimal, localcontext
+
+from marketpulse.costs import Costs
+from marketpulse.money import CONTEXT, Number, decimal, to_step
+
+
+def affordable(cash: Decimal, costs: Costs) -> Decimal:
+    """The largest amount that ``cash`` pays together with its fee, in quote currency."""
+    with localcontext(CONTEXT) as context:
+        context.rounding = ROUND_DOWN
+        return to_step(max(cash, Decimal(0)) / (1 + decimal(costs.fee_bps).scaleb(-4)))
+
+
+def fixed(amount: Number, cash: Decimal, costs: Costs) -> Decimal:
+    """The same amount each time, in quote currency.
+
+    Raises
+    ------
+    ValueError
+        If the amount is negative or not finite.
+    """
+    return _clipped(_checked("amount", amount), cash, costs)
+
+
+def share_of_equity(share: float, equity: Decimal, cash: Decimal, costs: Costs) -> Decimal:
+    """The same share of the book's equity each time.
+
+    Parameters
+    ----------
+    share : float
+        Fraction of equity, at least 0.
+    equity, cash : decimal.Decimal
+        Quote currency.
+    costs : Costs
+
+    Raises
+    ------
+    ValueError
+        If the share is negative or not finite.
+    """
+    with localcontext(CONTEXT):
+        return _clipped(_checked("share", share) * equity, cash, costs)
+
+
+def volatility_scaled(
+    risk: float, move: float, equity: Decimal, cash: Decimal, costs: Costs
+) -> Decimal:
+    """The amount on which the expected move, if it goes wrong, costs a set share of equity.
+
+    Parameters
+    ----------
+    risk : float
+        That share, a fraction of equity, at least 0.
+    move : float
+        Expected size of the price's move over the horizon, a fraction of the price, at least 0.
+        Where nothing is expected to move, all the cash is spent.
+    equity, cash : decimal.Decimal
+        Quote currency.
+    costs : Costs
+
+    Raises
+    ------
+    ValueError
+        If the risk or the move is negative or not finite.
+    """
+    share, size = _checked("risk", risk), _checked("move", move)
+    with localcontext(CONTEXT):
+        lost = share * equity
+        # Compared before dividing, which overflows where hardly anything moves.
+        amount = lost / size if lost < size * cash else cash
+        return _clipped(amount, cash, costs)
+
+
+def _checked(what: str, value: Number) -> Decimal:
+    number = decimal(value)
+    if not number.is_finite() or number < 0:
+        raise ValueError(f"the {what} must be at least 0 and finite, got {value}")
+    return number
+
+
+def _clipped(amount: Decimal, cash: Decimal, costs: Costs) -> Decimal:
+    return min(to_step(min(amount, cash)), affordable(cash, costs)) if cash > 0 else Decimal(0)
