@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from marketpulse.books import is_known
 from marketpulse.errors import ImportRefused, LedgerError
 from marketpulse.event_json import Symbol, canonical, event_of, plain
 from marketpulse.events import Event, Fill, Order, Receipt
@@ -166,8 +167,8 @@ def _events(file: _File) -> list[Event]:
             event = event_of(value)
         except ValueError as error:
             raise ImportRefused(f"Event {number} of the file is none ({_short(error)}).") from error
-        if event.id in events:
-            raise ImportRefused(f"Event {number} of the file has the id of an earlier one.")
+        if is_known(event.id, events.keys()):
+            raise ImportRefused(f"Event {number} of the file was there, or answered, before.")
         if isinstance(event, Order | Fill) and event.symbol != file.symbol:
             raise ImportRefused(f"Event {number} of the file trades {event.symbol}.")
         events[event.id] = event

@@ -71,6 +71,7 @@ def many_deposits(n):
     return [Deposit(str(number), NOON, deposit("1").amount) for number in range(n)]
 
 
+EVENTS = json.loads(good())["events"]
 DUPLICATE = b'"version":1'
 NO_BOOK = "The file is no book"
 CHANGED = "The file was changed or is damaged"
@@ -159,10 +160,18 @@ HOSTILE = {
     "events in an object": (changed(events={"0": {}}), "events"),
     # Histories that never were
     "an amount that was changed": (raw(b'"amount":"10000"', b'"amount":"90000"'), CHANGED),
-    "a fill left out": (changed(events=json.loads(good())["events"][2:]), IMPOSSIBLE),
+    "a fill left out": (changed(events=EVENTS[2:]), IMPOSSIBLE),
     "an id twice": (
-        changed(events=json.loads(good())["events"] * 2),
-        "has the id of an earlier one",
+        changed(events=EVENTS * 2),
+        "was there, or answered, before",
+    ),
+    "an answer before its order": (
+        changed(events=[EVENTS[0], EVENTS[6], EVENTS[5]]),
+        "Event 3 of the file was there, or answered, before",
+    ),
+    "two answers to an order": (
+        changed(events=[*EVENTS[:3], {**EVENTS[6], "id": "a/rejected", "order": "a"}]),
+        "Event 4 of the file was there, or answered, before",
     ),
     "a kind that is not": (event_changed(0, event="dividend"), "Event 1 of the file is none"),
     "a field too many": (event_changed(0, bonus="1"), "bonus"),
