@@ -131,8 +131,14 @@ def is_damage(error: BaseException | None) -> bool:
 
 def _engine(url: sa.URL, prepare: Callable[[Any, object], None]) -> sa.Engine:
     if url.get_backend_name() != "sqlite":
-        # Hosted servers hang up when idle, and their poolers know no prepared statements.
-        return sa.create_engine(url, pool_pre_ping=True, connect_args={"prepare_threshold": None})
+        # A statement sees what was committed before it, once it has the book locked. Hosted servers
+        # hang up when idle, and their poolers know no prepared statements.
+        return sa.create_engine(
+            url,
+            isolation_level="READ COMMITTED",
+            pool_pre_ping=True,
+            connect_args={"prepare_threshold": None},
+        )
     if url.database in (None, "", ":memory:"):
         # The database is its connection: there is one, which the threads take in turns.
         engine = sa.create_engine(
