@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from marketpulse.books import is_known
 from marketpulse.errors import ImportRefused, LedgerError
 from marketpulse.event_json import Symbol, canonical, event_of, plain
 from marketpulse.events import Event, Fill, Order, Receipt
@@ -26,6 +27,8 @@ LARGEST = 1_000_000
 MOST_EVENTS = 10_000
 # The file, its events, one of them, its settings, one pair of these.
 DEEPEST = 5
+# More than a file has, and few enough to look at each.
+_MOST_ENTRIES = 20
 
 # What is written for each trade, and how it comes from a fill; those of a receipt may be empty.
 _COLUMNS: Mapping[str, Callable[[Fill], object]] = {
@@ -81,7 +84,7 @@ class _File(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     format: Literal["Market Pulse book"]
-    version: Literal[1]
+    version: Annotated[int, Field(ge=VERSION, le=VERSION)]
     source: Annotated[str, StringConstraints(pattern=f"^(?:{SOURCE_PATTERN.pattern})$")]
     symbol: Symbol
     checksum: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
@@ -147,7 +150,10 @@ def _opened(content: bytes) -> _File:
     if len(content) > LARGEST:
         raise ImportRefused("The file is larger than 1 MB.")
     try:
-        return _File.model_validate(parsed(content.decode("utf-8"), DEEPEST))
+        value = parsed(content.decode("utf-8"), DEEPEST)
+        if isinstance(value, dict) and len(value) > _MOST_ENTRIES:
+            raise ValueError(f"it has {len(value)} entries")
+        return _File.model_validate(value)
     except ValidationError as error:
         raise ImportRefused(f"The file is no book ({reason_of(error)}).") from error
     except ValueError as error:
@@ -161,8 +167,8 @@ def _events(file: _File) -> list[Event]:
             event = event_of(value)
         except ValueError as error:
             raise ImportRefused(f"Event {number} of the file is none ({_short(error)}).") from error
-        if event.id in events:
-            raise ImportRefused(f"Event {number} of the file has the id of an earlier one.")
+        if is_known(event.id, events.keys()):
+            raise ImportRefused(f"Event {number} of the file was there, or answered, before.")
         if isinstance(event, Order | Fill) and event.symbol != file.symbol:
             raise ImportRefused(f"Event {number} of the file trades {event.symbol}.")
         events[event.id] = event

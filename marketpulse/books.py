@@ -3,6 +3,7 @@
 import json
 import re
 import secrets
+from collections.abc import Set
 from dataclasses import dataclass, field
 from decimal import Decimal
 from hashlib import sha256
@@ -133,3 +134,17 @@ def owner_hash(owner: str) -> str:
 def book_id(owner_hash: str, source: str, symbol: str, run_id: str) -> str:
     """The id of a book whose owner is known by a hash only."""
     return sha256(json.dumps([owner_hash, source, symbol, run_id]).encode()).hexdigest()
+
+
+def order_of(id: str) -> str:
+    """The id of the order, of its id or that of its answer."""
+    return id.removesuffix("/fill").removesuffix("/rejected")
+
+
+def is_known(id: str, ids: Set[str]) -> bool:
+    """Whether a deed was done, or refused, in a book whose events have these ids.
+
+    An order has one answer, and none before it was given.
+    """
+    order = order_of(id)
+    return not ids.isdisjoint((id, f"{order}/fill", f"{order}/rejected"))

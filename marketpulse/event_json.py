@@ -9,7 +9,6 @@ delay is whole microseconds; only costs are floats. Whatever else is found, is r
 import json
 import re
 from collections.abc import Callable
-from dataclasses import is_dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -88,8 +87,8 @@ def kind_of(event: Event) -> str:
     return _NAMES[type(event)]
 
 
-def plain(value: Event | Costs | Receipt) -> dict[str, Any]:
-    """An event, or a part of one, as a JSON value; raises as `encoded` does."""
+def plain(value: Event | Receipt) -> dict[str, Any]:
+    """An event, or its receipt, as a JSON value; raises as `encoded` does."""
     kind: Any = type(value)
     parts = {name: _plain(getattr(value, name)) for name in kind.__match_args__}
     return {"event": _NAMES[kind], **parts} if kind in _NAMES else parts
@@ -103,7 +102,8 @@ def event_of(value: object) -> Event:
         row = _ROWS.validate_python(value)
     except ValidationError as error:
         raise ValueError(reason_of(error)) from error
-    made: Event = _KINDS[row.event](**{name: field for name, field in row if name != "event"})
+    values = dict(vars(row))
+    made = _KINDS[values.pop("event")](**values)
     _require_name(made)
     return made
 
@@ -127,7 +127,9 @@ def _plain(value: Any) -> Any:
         return value // _MICROSECOND
     if kind is tuple:
         return [_plain(part) for part in value]
-    if is_dataclass(kind):
+    if kind is Costs:  # whose floats may be whole
+        return {name: float(getattr(value, name)) for name in Costs.__match_args__}
+    if kind is Receipt:
         return plain(value)
     return value
 
@@ -168,7 +170,7 @@ def _seen(text: str) -> str:
 
 
 def _made(kind: Callable[..., Any]) -> AfterValidator:
-    return AfterValidator(lambda row: kind(**dict(row)))
+    return AfterValidator(lambda row: kind(**vars(row)))
 
 
 def _text(pattern: str) -> StringConstraints:

@@ -17,7 +17,16 @@ import pandas as pd
 import sqlalchemy as sa
 
 from marketpulse.bookfile import Imported
-from marketpulse.books import OPENING, Book, BookInfo, BookKey, Named, owner_hash
+from marketpulse.books import (
+    OPENING,
+    Book,
+    BookInfo,
+    BookKey,
+    Named,
+    is_known,
+    order_of,
+    owner_hash,
+)
 from marketpulse.database import Database, is_damage
 from marketpulse.errors import InvalidOrder, JournalError, LedgerError
 from marketpulse.event_json import decoded, encoded
@@ -148,7 +157,7 @@ class Journal:
                 book = kept.catch_up(connection, name.id, locked=True)
                 if book is None or book.damage:
                     raise JournalError(book.damage if book else _UNKNOWN)
-                if _is_known(id, kept.ids):
+                if is_known(id, kept.ids):
                     return book
                 events, ledger = _decided(book, kept.ids, id, decide, time)
                 head = write(connection, book.id, kept.head, events, ledger)
@@ -268,13 +277,13 @@ def _decided(
     """What is to be written, and the ledger after it; ``ids`` are those of the book's events."""
     try:
         events = _events(decide(book.ledger), book)
-        if events and not _is_known(id, events.keys()):
+        if events and not is_known(id, events.keys()):
             raise ValueError(f"of the events decided on as {id!r}, none has that id")
         ledger, fresh = book.ledger, [e for e in events.values() if e.id not in ids]
         for event in fresh:
             ledger = append(ledger, event)
     except LedgerError as refusal:
-        order = _order_of(id)
+        order = order_of(id)
         rejection = _as_read(Rejection(f"{order}/rejected", time, order, str(refusal)))
         return [rejection], append(book.ledger, rejection)
     return fresh, ledger
@@ -294,14 +303,3 @@ def _events(decided_on: Event | Sequence[Event], book: Book) -> dict[str, Event]
 def _as_read(event: Event) -> Event:
     """The event exactly as it will be read again."""
     return decoded(encoded(event))
-
-
-def _order_of(id: str) -> str:
-    """The id of the order that this one or its answer has."""
-    return id.removesuffix("/fill").removesuffix("/rejected")
-
-
-def _is_known(id: str, ids: Set[str]) -> bool:
-    """Whether a deed was done, or refused."""
-    order = _order_of(id)
-    return not ids.isdisjoint((id, f"{order}/fill", f"{order}/rejected"))

@@ -11,6 +11,7 @@ _LONGEST_FLOAT = 40
 # An unfinished string or escape reaches to the end, so that no text is looked through twice.
 _STRING = re.compile(r'"[^"\\]*+(?:\\.?[^"\\]*+)*+(?:"|\Z)', re.DOTALL)
 _NO_BRACKET = re.compile(r"[^][{}]+")
+_ONE_KIND = str.maketrans("{}", "[]")
 
 
 def parsed(text: str, deepest: int) -> object:
@@ -47,11 +48,11 @@ def reason_of(error: ValidationError) -> str:
 
 
 def _require_flat(text: str, deepest: int) -> None:
-    depth = 0
-    for bracket in _NO_BRACKET.sub("", _STRING.sub("", text)):
-        depth += 1 if bracket in "[{" else -1
-        if depth > deepest:
-            raise ValueError(f"it is nested deeper than {deepest} levels")
+    brackets = _NO_BRACKET.sub("", _STRING.sub("", text)).translate(_ONE_KIND)
+    for _ in range(deepest):
+        brackets = brackets.replace("[]", "")  # the innermost level of what is left
+    if brackets:
+        raise ValueError(f"it is nested deeper than {deepest} levels, or a bracket is missing")
 
 
 def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -79,10 +79,11 @@ class Tally:
     def check_price(self, fill, order, candles=None):
         """I11; ``candles`` are those that the price must lie in."""
         receipt = fill.receipt
-        slip = Fraction(receipt.spread) + Fraction(receipt.impact)
-        signed = slip if fill.side == "buy" else -slip
-        assert min(receipt.spread, receipt.impact) >= 0, "I11"
-        assert Fraction(fill.price) == Fraction(receipt.reference) + signed, "I11"
+        parts = (fill.price, receipt.reference, receipt.spread, receipt.impact)
+        price, reference, spread, impact = (units(part, 12) for part in parts)
+        signed = (1 if fill.side == "buy" else -1) * (spread + impact)
+        assert min(spread, impact) >= 0, "I11"
+        assert price == reference + signed, "I11"
         stamped = micros(receipt.reference_time)
         assert due(order) <= stamped <= micros(fill.time), "I11"
         assert receipt.delay == receipt.reference_time - order.time, "I11"

@@ -6,19 +6,21 @@ are counted in units of 1e-8, prices, spreads and impacts in units of 1e-12.
 
 import math
 from bisect import bisect_left
-from decimal import Decimal
+from decimal import Context, Decimal
 from fractions import Fraction
 
 from marketpulse.events import Deposit, Disarmed, Fill, Order, Rejection
 
 LIMIT = 10**15
+EXACT = Context(prec=80)  # to move the point, not to reckon
 WAIT = 180_000_000  # three minutes in microseconds
 
 
 def units(number, places):
     """A decimal as a whole number of its last place; None if it is finer."""
-    exact = Fraction(number) * 10**places
-    return exact.numerator if exact.denominator == 1 else None
+    moved = number.scaleb(places, EXACT)
+    whole = int(moved)
+    return whole if whole == moved else None
 
 
 def half_even(numerator, denominator):
@@ -142,7 +144,7 @@ class Book:
         price = tape.first(earliest, quote)
         if price is None or price[0] > earliest + WAIT:
             return "rejected" if now > earliest + WAIT else None
-        figures = self._priced(order, price[1], tape.volume(price[0]))
+        figures = self._priced(order, price[1], lambda: tape.volume(price[0]))
         if figures is None:
             return "rejected"
         traded = (figures["quantity"], figures["price"], figures["fee"])
@@ -156,8 +158,11 @@ class Book:
         else:
             size = Fraction(held, 10**8) if order.quantity is None else Fraction(order.quantity)
         spread = math.ceil(reference * bps(order.costs.half_spread_bps))
-        share = size / Fraction(str(volume)) if volume else 1
-        impact = root_up((reference * bps(order.costs.impact_bps)) ** 2 * share)
+        impact = 0
+        if order.costs.impact_bps:
+            usual = volume()
+            share = size / Fraction(str(usual)) if usual else 1
+            impact = root_up((reference * bps(order.costs.impact_bps)) ** 2 * share)
         price = reference + (1 if order.side == "buy" else -1) * (spread + impact)
         if price <= 0:
             return None

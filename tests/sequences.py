@@ -123,7 +123,7 @@ def lived(seed, fills, *, written=True):
     life.take(Deposit(life.name(), START, Decimal(life.random.randrange(10**10)).scaleb(-2) + 1))
     deeds = (_order, _fill, _deposit, _switch, _repeat, _hostile)
     while life.fills < fills:
-        (deed,) = life.random.choices(deeds, (25, 62, 4, 3, 3, 3))
+        (deed,) = life.random.choices(deeds, (15, 70, 5, 3, 4, 3))
         deed(life)
     _check_whole(life)
     if written:

@@ -31,7 +31,7 @@ def test_random_lives_agree_with_the_oracle_and_keep_all_invariants(seed):
 
 
 def test_every_kind_of_event_and_of_refusal_occurs():
-    lives = [lived(seed, 40, written=False) for seed in range(6)]
+    lives = [lived(seed, 100, written=False) for seed in range(6)]
     kinds = {type(event).__name__ for life in lives for event in life.ledger.events}
     assert kinds == {"Deposit", "Order", "Fill", "Rejection", "Armed", "Disarmed", "Missed"}
     assert min(sum(life.refused for life in lives), sum(life.rejected for life in lives)) > 5
