@@ -280,9 +280,12 @@ class Session:
         self.close()
 
     def _collected(self, begun: float) -> Run:
+        """What comes until the end of a run that nothing interrupted."""
         elements, fresh, size, first, session_id = [], set(), 0, 0.0, ""
         while True:
             frame = self._socket.recv()
+            if not frame:
+                raise ConnectionError("the server hung up")
             size, first = size + len(frame), first or time.perf_counter()
             message = ForwardMsg.FromString(frame)
             whole = self._resolved(message)
