@@ -186,9 +186,9 @@ def _read(stage: Stage, venue: str) -> int:
     candles = pd.concat([page.candles for page in pages])
     candles = candles[~candles.index.duplicated()].sort_index()
     missing = candles.empty or now - candles.index[-1] > 2 * ONE_MINUTE
-    # Yahoo's volumes are whole numbers.
-    whole = {"volume": stage.truth["volume"] // 1} if venue == "yahoo" else {}
-    return int(missing) + wrong_candles(candles, stage.truth.assign(**whole), stage.clocks.venue())
+    if venue == "yahoo":  # it tells whole numbers as volumes, or none
+        candles = candles.assign(volume=stage.truth["volume"])
+    return int(missing) + wrong_candles(candles, stage.truth, stage.clocks.venue())
 
 
 def screen(shown: Snapshot) -> str:

@@ -341,11 +341,14 @@ class Session:
         self.close()
 
     def _collected(self, begun: float) -> Run:
+        """What comes until the end of a run that nothing interrupted."""
         page: dict[Place, Drawn] = {}
         fresh: set[str] = set()
         size, first, session_id, rerun = 0, 0.0, "", frozenset[str]()
         while True:
             frame = self._socket.recv()
+            if not frame:
+                raise ConnectionError("the server hung up")
             size, first = size + len(frame), first or time.perf_counter()
             message = ForwardMsg.FromString(frame)
             whole = self._resolved(message)
