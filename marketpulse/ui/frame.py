@@ -57,23 +57,20 @@ class Stopwatch:
         self._longest = 0.0
 
     def begin(self) -> None:
-        """Begin to measure a rerun."""
+        """Begin to measure a tick."""
         self._begun = time.perf_counter()
 
-    def lap(self) -> None:
-        """The rerun has ended: note how long it took."""
-        hub().note_rerun(self.seconds)
-        self._longest = max(self._longest, self.seconds)
+    def lap(self, *, tick: bool) -> None:
+        """The rerun has ended, of the whole page or of what moves: note how long it took."""
+        seconds = time.perf_counter() - self._begun
+        hub().note_rerun(seconds)
+        if tick:
+            self._longest = max(self._longest, seconds)
 
     @property
-    def seconds(self) -> float:
-        """Of this rerun so far."""
-        return time.perf_counter() - self._begun
-
-    @property
-    def longest(self) -> float:
-        """Seconds of the longest rerun since the page was drawn whole, this one included."""
-        return max(self._longest, self.seconds)
+    def longest_tick(self) -> float:
+        """Seconds of the longest tick since the page was drawn whole."""
+        return self._longest
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +143,7 @@ def open_frame(title: str, draw_moving: Draw | None = None) -> Frame:
 
 def close_frame(frame: Frame) -> None:
     """End a page: note how long it took, and draw it again if its book has moved on meanwhile."""
-    frame.stopwatch.lap()
+    frame.stopwatch.lap(tick=False)
     if book.moved_on(frame.hub, frame.book):
         st.rerun()
 
@@ -204,14 +201,16 @@ def _tick(
     if draw_moving is not None:
         draw_moving(frame)
     if not whole:
-        stopwatch.lap()
+        stopwatch.lap(tick=True)
 
 
 def _draw_timer(frame: Frame) -> None:
     """Ask for the next tick: sooner while loading, never before this one could be drawn.
 
-    An interval shorter than a rerun would interrupt every rerun before its end. A tab that nobody
-    sees has no timer, so it costs nothing; it asks for a tick as soon as it is seen again.
+    A tick waits for a page that is being drawn whole, so only the time of ticks counts: the first
+    page of a process takes seconds, and must not keep the next tick waiting for four times as long.
+    A tab that nobody sees has no timer, so it costs nothing; it asks for a tick as soon as it is
+    seen again.
     """
     settings, snapshot = frame.settings, frame.snapshot
     waiting = not snapshot.has_candles or frame.report.long.tail is None or snapshot.progress
@@ -221,7 +220,9 @@ def _draw_timer(frame: Frame) -> None:
     if order_waits:
         interval = min(interval, WAITING_REFRESH_MS)
     if not tab_is_hidden() and (order_waits or not snapshot.ended):
-        st_autorefresh(interval=max(interval, int(4_000 * frame.stopwatch.longest)), key="timer")
+        st_autorefresh(
+            interval=max(interval, int(4_000 * frame.stopwatch.longest_tick)), key="timer"
+        )
 
 
 def _watch(hub: Hub, settings: Settings) -> tuple[Market, str]:
