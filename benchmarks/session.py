@@ -243,6 +243,46 @@ class Run:
                 return element.slider.id
         raise LookupError(f"no slider {label!r}")
 
+    def button(self, label: str) -> str:
+        """Widget id of the first button whose label begins so and that can be pressed.
+
+        Raises
+        ------
+        LookupError
+            If there is none.
+        """
+        for element in self.elements:
+            shown = element.button
+            if element.HasField("button") and shown.label.startswith(label) and not shown.disabled:
+                return shown.id
+        raise LookupError(f"no button {label!r}")
+
+    def has_button(self, label: str) -> bool:
+        """Whether there is a button whose label begins so and that can be pressed."""
+        try:
+            return bool(self.button(label))
+        except LookupError:
+            return False
+
+    def number_input(self, label: str) -> str:
+        """Widget id of the number input whose label begins so.
+
+        Raises
+        ------
+        LookupError
+            If there is none.
+        """
+        for element in self.elements:
+            if element.HasField("number_input") and element.number_input.label.startswith(label):
+                return element.number_input.id
+        raise LookupError(f"no number input {label!r}")
+
+    @property
+    def texts(self) -> list[str]:
+        """What it said in words: texts, warnings and notes."""
+        shown = [e for e in self.elements if e.HasField("markdown") or e.HasField("alert")]
+        return [e.markdown.body if e.HasField("markdown") else e.alert.body for e in shown]
+
     @property
     def exceptions(self) -> list[str]:
         """Messages of the errors that it showed."""
@@ -291,18 +331,41 @@ class Session:
         RuntimeError
             If the page shows an exception.
         """
+        begun = time.perf_counter()
+        self.send(*widgets)
+        run = self._collected(begun)
+        if run.exceptions:
+            raise RuntimeError(f"the page shows: {run.exceptions}")
+        return run
+
+    def send(self, *widgets: WidgetState) -> None:
+        """Ask for a rerun as `rerun` does, and wait for nothing."""
         asked = BackMsg()
         state = asked.rerun_script
         state.query_string, state.page_name = self._query, self._page
         state.fragment_id = fragment
         state.widget_states.widgets.extend(widgets)
         state.cached_message_hashes.extend(self._kept)
-        begun = time.perf_counter()
         self._socket.send_binary(asked.SerializeToString())
-        run = self._collected(begun)
-        if run.exceptions:
-            raise RuntimeError(f"the page shows: {run.exceptions}")
-        return run
+
+    def await_start(self) -> None:
+        """Wait until the server has begun with a rerun that was sent."""
+        while self._resolved(self._received()).WhichOneof("type") != "new_session":
+            pass
+
+    def settle(self, quiet_s: float) -> None:
+        """Take in what reruns that were sent bring, until nothing has come for so many seconds."""
+        self._socket.settimeout(quiet_s)
+        try:
+            while True:
+                self._resolved(self._received())
+        except websocket.WebSocketTimeoutException:
+            pass
+        finally:
+            self._socket.settimeout(TIMEOUT_S)
+
+    def _received(self) -> ForwardMsg:
+        return ForwardMsg.FromString(self._socket.recv())
 
     def tick(self, before: Run) -> Run:
         """Press the page's timer."""

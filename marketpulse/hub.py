@@ -192,9 +192,7 @@ class Hub:
         """One pass of a market, and of the books that trade in it."""
         now, at = self.clock(), _place(market.key)
         desk = self.desk
-        if desk is not None and desk.waits(at, market.now(now)):
-            market.ask_price()
-        market.step(now)
+        market.step(now, in_haste=desk is not None and desk.waits(at, market.now(now)))
         if desk is not None:
             desk.work(at, market.snapshot)
 

@@ -133,10 +133,6 @@ class Market:
         machine = wall if shown.replay is None else shown.replay.now(wall)
         return machine + shown.clock_offset
 
-    def ask_price(self) -> None:
-        """Let the next step ask for the price, however young the last one is."""
-        self._quote_due = self._stepped
-
     def pause(self, wall: pd.Timestamp) -> pd.Timedelta:
         """How long nothing will be due."""
         if self.busy:
@@ -148,12 +144,20 @@ class Market:
             return left / replay.speed
         return max(min(self._due, self._quote_due) - wall, pd.Timedelta(0))
 
-    def step(self, wall: pd.Timestamp) -> Snapshot:
+    def step(self, wall: pd.Timestamp, *, in_haste: bool = False) -> Snapshot:
         """One whole pass at the wall-clock time ``wall``: poll, close, settle, forecast, publish.
 
         A source that fails leaves the last good snapshot in place, with the reason beside it.
+
+        Parameters
+        ----------
+        wall : pandas.Timestamp
+        in_haste : bool
+            Ask for the price however young the last one is, and leave for later what can wait.
         """
         self._note_clock(wall)
+        if in_haste:
+            self._quote_due = wall
         self._snapshot = replace(self._snapshot, now=self._now(wall), progress="")
         try:
             source = self._opened(wall).source
@@ -168,7 +172,7 @@ class Market:
         self._forecast()
         self._publish()
         self._put_on_record()
-        if self._complete:
+        if self._complete and not in_haste:
             self._grow_tail()
         return self._published
 

@@ -118,7 +118,7 @@ def test_a_worker_that_fails_is_reported_and_starts_again(tmp_path, monkeypatch)
     monkeypatch.setattr("marketpulse.hub.FIRST_BACKOFF", 0.01)
     steps = []
 
-    def step(market, _):
+    def step(market, _, **__):
         steps.append(market)
         if len(steps) == 1:
             raise ZeroDivisionError("a mistake")
