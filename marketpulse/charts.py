@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from marketpulse.candles import WICK_WINDOW, wicks
 from marketpulse.events import Fill, Origin, Side
 from marketpulse.forecast import Forecast
 from marketpulse.words import price_text
@@ -58,6 +59,7 @@ def price_chart(
         layout |= _said_here([each for each in (minute, long) if each is not None])
     traces = [
         _candlesticks(shown),
+        *_odd_wicks(candles),
         *(_came(came) if came is not None else ()),
         *(_fan(long) if long is not None else ()),
         *(_whisker(minute) if minute is not None else ()),
@@ -88,6 +90,26 @@ def _candlesticks(candles: pd.DataFrame) -> Trace:
         "name": "Price",
         "showlegend": False,
     }
+
+
+def _odd_wicks(candles: pd.DataFrame) -> list[Trace]:
+    """A mark at the end of every wick in view that forecasts ignore."""
+    known = candles.tail(CANDLES_SHOWN + WICK_WINDOW)
+    odd = known[wicks(known)].loc[candles.index[-CANDLES_SHOWN:].min() :]
+    if odd.empty:
+        return []
+    body = odd[["open", "close"]]
+    above = odd["high"] - body.max(axis=1) >= body.min(axis=1) - odd["low"]
+    return [
+        {
+            "type": "scatter",
+            "x": naive_utc(pd.DatetimeIndex(odd.index)),
+            "y": odd["high"].where(above, odd["low"]),
+            "mode": "markers",
+            "marker": {"symbol": "triangle-down-open", "size": 9, "color": NEUTRAL},
+            "name": "Unusual wick",
+        }
+    ]
 
 
 def _came(candles: pd.DataFrame) -> list[Trace]:

@@ -220,7 +220,7 @@ def _opened(source: str, symbol: str) -> tuple[CandleSource, pd.Timestamp]:
     if is_recording(source):
         kept = _recorded(source, symbol)
         return RecordedSource(kept), kept.candles.index[-1] + ONE_MINUTE
-    return live_source(source), wall_clock()
+    return live_source(source, home_folder()), wall_clock()
 
 
 def _recorded(source: str, symbol: str) -> Recording:
@@ -277,7 +277,7 @@ def _rung(
 def _answer(name: str) -> str:
     """Why a venue does not answer, or the empty text."""
     try:
-        live_source(name).quote(DEFAULT_SYMBOL, now=wall_clock())
+        live_source(name, home_folder()).quote(DEFAULT_SYMBOL, now=wall_clock())
     except DataError as error:
         return str(error)
     return ""

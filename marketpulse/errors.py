@@ -5,12 +5,18 @@
     MarketPulseError
     ├── DataError
     │   ├── SourceUnavailable      a venue did not answer, or refused to
+    │   │   ├── VenueUnreachable   no answer, or none in time
+    │   │   ├── VenueTroubled      it failed, or broke off: asked once more
+    │   │   ├── VenueRefused       it told us to stay away, and for how long
+    │   │   ├── BadReply           what it sent is not what was asked for
+    │   │   └── ClockOff           its clock and ours are too far apart
     │   ├── UnknownSymbol          no such pair at this source; names the near matches
     │   ├── MalformedCandles       rows that cannot be candles; says which row and why
     │   └── NotEnoughCandles       too little history for what was asked
     ├── ModelError
     │   ├── ArtifactRejected       a saved model that is unsigned, damaged or of another version
     │   └── TooManyHorizons        every place for a further horizon is taken
+    ├── CacheError                 the candle cache cannot be read or written
     ├── RecordError                the record of forecasts is damaged, or cannot be read or written
     └── LedgerError
         ├── InvalidOrder           an amount, price or quantity that cannot be traded
@@ -32,6 +38,40 @@ class DataError(MarketPulseError):
 
 class SourceUnavailable(DataError):
     """A venue did not answer, or refused to."""
+
+
+class VenueUnreachable(SourceUnavailable):
+    """A venue gave no answer, or none in time."""
+
+
+class VenueTroubled(SourceUnavailable):
+    """A venue failed, or broke off in the middle of its reply: worth asking once more."""
+
+
+class VenueRefused(SourceUnavailable):
+    """A venue told us to stay away.
+
+    Parameters
+    ----------
+    message : str
+    status : int
+        HTTP status that says why.
+    seconds : float
+        How long it is not to be asked; infinite for as long as the process lives.
+    """
+
+    def __init__(self, message: str, *, status: int, seconds: float) -> None:
+        super().__init__(message)
+        self.status = status
+        self.seconds = seconds
+
+
+class BadReply(SourceUnavailable):
+    """What a venue sent is not what was asked for."""
+
+
+class ClockOff(SourceUnavailable):
+    """A venue's clock and this machine's are too far apart to tell which candles are closed."""
 
 
 class UnknownSymbol(DataError):
@@ -56,6 +96,10 @@ class ArtifactRejected(ModelError):
 
 class TooManyHorizons(ModelError):
     """Every place for a further horizon is taken."""
+
+
+class CacheError(MarketPulseError):
+    """The candle cache cannot be read or written."""
 
 
 class RecordError(MarketPulseError):

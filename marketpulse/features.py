@@ -2,7 +2,8 @@
 
 Every feature is scale-free: multiplying all prices, or all volumes, by a constant changes nothing.
 Every window is summed bar by bar in a fixed order, so that a row has the same bits whether it is
-computed alone, in a batch, or with more history before it.
+computed alone, in a batch, or with more history before it. `build` gives the features candles
+without wicks, so that one impossible high or low does not move the ranges of the bars after it.
 """
 
 from collections.abc import Callable
@@ -12,10 +13,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from marketpulse.candles import without_wicks
+
 Column = npt.NDArray[np.float64]
 Feature = Callable[[pd.DataFrame], Column]
 
-# The longest window below, and the one more bar that a return inside it needs.
+# The longest window below, and the one more bar that a return inside it needs. The longest window
+# of ranges and the one before it that tells wicks are shorter together.
 WARM_UP = 241
 
 
@@ -195,5 +199,6 @@ def build(candles: pd.DataFrame) -> pd.DataFrame:
     pandas.DataFrame, shape (n, len(FEATURES))
         Same index; NaN during the warm-up of a window and where volume is unknown.
     """
-    columns = {name: feature(candles) for name, feature in FEATURES.items()}
+    clipped = without_wicks(candles)
+    columns = {name: feature(clipped) for name, feature in FEATURES.items()}
     return pd.DataFrame(columns, index=candles.index)

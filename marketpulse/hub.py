@@ -26,7 +26,7 @@ from marketpulse.model_store import ModelStore, signing_key
 from marketpulse.settings import Settings
 from marketpulse.snapshot import MarketKey
 from marketpulse.sources import CandleSource
-from marketpulse.sources.catalogue import is_recording, live_source, recording
+from marketpulse.sources.catalogue import is_recording, live_source, recording, stand_in
 from marketpulse.sources.recorded import RecordedSource, Replay
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ Clock = Callable[[], pd.Timestamp]
 
 LEASE = pd.Timedelta(minutes=10)
 MAX_FURTHER_HORIZONS = 6
-# Of a replay, so that no run can see an earlier run's settled future.
+# Of a replay, so that no run can see an earlier run's settled future; and of a test server, whose
+# candles never happened.
 IN_MEMORY = "sqlite://"
 HOME_VARIABLE = "MARKETPULSE_HOME"
 MODELS_VARIABLE = "MARKETPULSE_MODELS"
@@ -86,8 +87,8 @@ class Hub:
         Folder for keys and recordings; `home_folder` if None.
     models : pathlib.Path or None
         Folder for fitted models; `models_folder` if None.
-    open_live : callable
-        Live source of a name.
+    open_live : callable or None
+        Live source of a name; `live_source` with its files in ``home`` if None.
     """
 
     def __init__(
@@ -97,13 +98,13 @@ class Hub:
         threads: bool = True,
         home: Path | None = None,
         models: Path | None = None,
-        open_live: Callable[[str], CandleSource] = live_source,
+        open_live: Callable[[str], CandleSource] | None = None,
     ) -> None:
         self.clock = clock
         self.home = home or home_folder()
         self._store = ModelStore(models or models_folder(), signing_key(self.home))
         self._threads = threads
-        self._open_live = open_live
+        self._open_live = open_live or partial(live_source, home=self.home)
         self._lock = Lock()
         self._training = Lock()
         self._opening = Lock()
@@ -185,7 +186,8 @@ class Hub:
 
     def _live_record(self) -> "ForecastRecord":
         """The one record of all live markets."""
-        return self._record(None, f"sqlite:///{self.home / 'forecasts.db'}")
+        url = IN_MEMORY if stand_in() else f"sqlite:///{self.home / 'forecasts.db'}"
+        return self._record(None, url)
 
     def _record(self, key: MarketKey | None, url: str) -> "ForecastRecord":
         # SQLAlchemy takes a quarter of a second to import: not at the start, and not in a rerun.

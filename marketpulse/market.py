@@ -11,19 +11,24 @@ import pandas as pd
 
 from marketpulse import candles as candle_table
 from marketpulse.candles import CandleReport, Cleaned
-from marketpulse.errors import DataError, RecordError, SourceUnavailable, UnknownSymbol
+from marketpulse.errors import (
+    ClockOff,
+    DataError,
+    RecordError,
+    SourceUnavailable,
+    UnknownSymbol,
+)
 from marketpulse.horizons import LONG, MINUTE, ONE_MINUTE, Horizon
 from marketpulse.model_store import FitOrLoad
 from marketpulse.settings import DEFAULTS
 from marketpulse.snapshot import MarketKey, Snapshot
 from marketpulse.sources import CandleSource
+from marketpulse.sources.chain import REREAD
 from marketpulse.sources.recorded import Replay
 from marketpulse.track import Record, Track
 
 # Enough for a full train slice of the long model and the longest tail before it.
 HISTORY = pd.Timedelta(days=14)
-# Closed bars that are read again with every poll, because venues revise them (rule F31).
-REREAD = 3 * ONE_MINUTE
 # Venues publish a closed bar a little late; an early poll would only have to be repeated.
 PUBLISHING_DELAY = pd.Timedelta(seconds=2)
 RETRY = pd.Timedelta(seconds=5)
@@ -81,8 +86,8 @@ class Market:
         self._tracks: dict[Horizon, Track] = {}
         self._history: Iterator[Cleaned] | None = None
         self._complete = False
-        self._due = asked_at
-        self._quote_due = asked_at
+        self._renewing = False
+        self._due = self._quote_due = self._stepped = asked_at
         self._snapshot = Snapshot(
             key, 0, asked_at, asked_at, "", candle_table.empty(), progress="Asking for candles"
         )
@@ -121,7 +126,8 @@ class Market:
             return pd.Timedelta(0)
         replay = self._snapshot.replay
         if replay is not None:
-            left = ONE_MINUTE - (self._now(wall) - self._now(wall).floor("min"))
+            now = self._now(wall)
+            left = ONE_MINUTE - (now - now.floor("min"))
             return left / replay.speed
         return max(min(self._due, self._quote_due) - wall, pd.Timedelta(0))
 
@@ -130,19 +136,16 @@ class Market:
 
         A source that fails leaves the last good snapshot in place, with the reason beside it.
         """
-        self._snapshot = replace(self._snapshot, now=wall, progress="")
+        self._note_clock(wall)
+        self._snapshot = replace(self._snapshot, now=self._now(wall), progress="")
         try:
-            feed = self._opened(wall)
-            now = self._now(wall)
-            self._snapshot = replace(self._snapshot, now=now)
-            self._poll(feed.source, now, wall)
-            self._ask_price(feed.source, now, wall)
+            source = self._opened(wall).source
+            self._poll(source, wall)
         except DataError as error:
-            retry = RETRY_UNKNOWN if isinstance(error, UnknownSymbol) else RETRY
-            self._due = self._quote_due = wall + retry
-            self._complete |= self._history is not None and self._snapshot.has_candles
-            self._history = None
-            self._snapshot = replace(self._snapshot, problem=str(error))
+            self._fail(error, wall)
+        else:
+            self._ask_price(source, wall)
+        self._take_provenance(wall)
         if not self._snapshot.outlooks:
             self._publish()
         self._forecast()
@@ -167,6 +170,7 @@ class Market:
                 raise SourceUnavailable(self._snapshot.problem)
             self._feed = self._open_feed(wall)
             self._snapshot = replace(self._snapshot, replay=self._feed.replay)
+            self._snapshot = replace(self._snapshot, now=self._now(wall))
         return self._feed
 
     def _track(self, horizon: Horizon) -> Track:
@@ -176,69 +180,118 @@ class Market:
         return f"{self._snapshot.venue}_{self.key.symbol}"
 
     def _now(self, wall: pd.Timestamp) -> pd.Timestamp:
+        """The market's own time: a replay's, or the venue's as far as its clock is known."""
+        return self._machine_time(wall) + self._snapshot.clock_offset
+
+    def _machine_time(self, wall: pd.Timestamp) -> pd.Timestamp:
         replay = self._snapshot.replay
         return wall if replay is None else replay.now(wall)
 
-    def _poll(self, source: CandleSource, now: pd.Timestamp, wall: pd.Timestamp) -> None:
+    def _note_clock(self, wall: pd.Timestamp) -> None:
+        """After this machine's clock was set back nothing is known to be fresh, and all is due."""
+        if wall < self._stepped:
+            self._due = self._quote_due = wall
+            self._snapshot = replace(self._snapshot, clock_known=self._snapshot.replay is not None)
+        self._stepped = wall
+
+    def _take_provenance(self, wall: pd.Timestamp) -> None:
+        if self._feed is None:
+            return
+        told = self._feed.source.provenance(self._machine_time(wall))
+        self._snapshot = replace(
+            self._snapshot,
+            venues=told.venues,
+            clock_offset=told.clock_offset,
+            cache_problem=told.cache_problem,
+        )
+        self._snapshot = replace(self._snapshot, now=self._now(wall))
+
+    def _fail(self, error: DataError, wall: pd.Timestamp) -> None:
+        retry = RETRY_UNKNOWN if isinstance(error, UnknownSymbol) else RETRY
+        self._due = self._quote_due = wall + retry
+        self._complete |= self._history is not None and self._snapshot.has_candles
+        self._history = None
+        known = self._snapshot.clock_known and not isinstance(error, ClockOff)
+        self._snapshot = replace(self._snapshot, problem=str(error), clock_known=known)
+
+    def _poll(self, source: CandleSource, wall: pd.Timestamp) -> None:
         """Fetch one page of history, or what is new."""
-        symbol = self.key.symbol
+        symbol, now = self.key.symbol, self._machine_time(wall)
         if self._history is None and not self._complete and wall >= self._due:
             self._history = source.pages(symbol, start=now - HISTORY, now=now)
         if self._history is not None:
             page = next(self._history, None)
             self._take_history(source.venue, page)
-        if self._complete and (wall >= self._due or self._snapshot.replay is not None):
-            start = self._snapshot.candles.index[-1] - REREAD
-            for page in source.pages(symbol, start=start, now=now):
-                self._take(source.venue, page)
-            if self._complete:
-                closes = self._snapshot.candles.index[-1] + 2 * ONE_MINUTE + PUBLISHING_DELAY
-                self._due = max(closes, wall + RETRY)
+            self._wait(source, wall, at_least=wall)
+        elif self._complete and (wall >= self._due or self._snapshot.replay is not None):
+            start = max(self._snapshot.candles.index[-1] - REREAD, now - HISTORY)
+            # All of them before the first is taken: a page alone may leave a hole before it.
+            pages = list(source.pages(symbol, start=start, now=now))
+            self._take_new(source.venue, pages)
+            self._wait(source, wall, at_least=wall + RETRY)
+
+    def _wait(self, source: CandleSource, wall: pd.Timestamp, at_least: pd.Timestamp) -> None:
+        """Let candles be due again when the next one has closed, unless some are still missing."""
+        if self._complete:
+            offset = source.provenance(self._machine_time(wall)).clock_offset
+            closes = self._snapshot.candles.index[-1] + 2 * ONE_MINUTE - offset
+            self._due = max(closes + PUBLISHING_DELAY, at_least)
 
     def _take_history(self, venue: str, page: Cleaned | None) -> None:
         if page is not None:
-            self._take(venue, page)
+            self._take(venue, page, whole=self._renewing)
+            self._renewing = False
             return
         self._history = None
         self._complete = self._snapshot.has_candles
 
-    def _take(self, venue: str, page: Cleaned) -> None:
-        """Merge a page; candles of another venue replace everything, never join it."""
-        before = self._snapshot
-        same = venue == before.venue or not before.has_candles
-        if not same and self._complete:
-            # The source fell back to another venue: read its whole window, not just what is new.
-            self._complete = False
+    def _take_new(self, venue: str, pages: list[Cleaned]) -> None:
+        """Add what is new, unless it does not join what is there: then all is read again."""
+        known = self._snapshot.candles.index[-1]
+        opens = [page.candles.index[0] for page in pages if len(page.candles)]
+        if venue != self._snapshot.venue or (opens and min(opens) > known + ONE_MINUTE):
+            # It fell back to another venue, or the venue does not reach back to what we have.
+            self._complete, self._renewing = False, True
             return
-        if not same:
+        for page in reversed(pages):
+            self._take(venue, page)
+
+    def _take(self, venue: str, page: Cleaned, *, whole: bool = False) -> None:
+        """Merge a page, or replace everything by it: candles of two venues never share a frame."""
+        before = self._snapshot
+        if whole:
             self._tracks = {}
-            before = replace(before, candles=candle_table.empty(), outlooks={})
+            before = replace(
+                before, candles=candle_table.empty(), outlooks={}, report=CandleReport()
+            )
         both = candle_table.merge(before.candles, page.candles, ONE_MINUTE)
         changed = not both.equals(before.candles)
         if changed and before.has_candles and len(both):
             both = both[both.index >= both.index[-1] - HISTORY]
-        report = CandleReport(
-            candle_table.concat_reports(
-                (before.report, page.report) if same else (page.report,)
-            ).dropped,
-            int(both["filled"].sum()),
-        )
+        added = candle_table.concat_reports((before.report, page.report))
         self._snapshot = replace(
             before,
             candles=both,
             venue=venue,
-            report=report,
+            report=replace(added, filled=int(both["filled"].sum())),
             problem="",
+            clock_known=True,
             revision=before.revision + changed,
         )
 
-    def _ask_price(self, source: CandleSource, now: pd.Timestamp, wall: pd.Timestamp) -> None:
+    def _ask_price(self, source: CandleSource, wall: pd.Timestamp) -> None:
+        """Ask for the price if it is due; without it the last close stands."""
         if not self._snapshot.has_candles:
             return
         if wall >= self._quote_due or self._snapshot.replay is not None:
             self._quote_due = wall + self._refresh
-            quote = source.quote(self.key.symbol, now=now)
-            self._snapshot = replace(self._snapshot, quote=quote, problem="")
+            try:
+                quote = source.quote(self.key.symbol, now=self._machine_time(wall))
+            except DataError as error:
+                self._quote_due = wall + max(self._refresh, RETRY)
+                self._snapshot = replace(self._snapshot, problem=str(error))
+            else:
+                self._snapshot = replace(self._snapshot, quote=quote, problem="")
 
     def _forecast(self) -> None:
         """Forecast every bar that closed."""
@@ -293,9 +346,7 @@ class Market:
         self._published = replace(self._published, progress=progress)
 
     def _publish(self) -> None:
-        failures = dict(getattr(self._feed and self._feed.source, "failures", {}))
-        progress = self._loading()
-        self._snapshot = replace(self._snapshot, failures=failures, progress=progress)
+        self._snapshot = replace(self._snapshot, progress=self._loading())
         self._published = self._snapshot
 
     def _loading(self) -> str:

@@ -8,12 +8,11 @@ import pandas as pd
 from marketpulse.candles import CandleReport
 from marketpulse.forecast import Forecast
 from marketpulse.horizons import ONE_MINUTE, Horizon
-from marketpulse.sources import Quote, VenueState
+from marketpulse.sources import NO_OFFSET, Quote, VenueState
 from marketpulse.sources.recorded import Replay
 
 # Older than this many bars, the newest candle carries no signal and no trade.
 STALE_BARS = 3
-NO_OFFSET = pd.Timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +91,15 @@ class Snapshot:
         What is being done that the visitor waits for; empty if nothing is.
     problem : str
         What went wrong last, as a sentence; empty once it works again.
-    failures : mapping of str to str
-        Last failure of each venue that was asked.
     record_problem : str
         Why forecasts are not put on record, as a sentence; empty if they are.
     venues : tuple of VenueState
         Every venue that may serve this market, the preferred one first; none for a recording.
     clock_offset : pandas.Timedelta
         What was added to this machine's clock to make ``now``, which is the venue's.
+    clock_known : bool
+        Whether ``now`` may be believed: false while this machine's clock and the venues' are too
+        far apart, or after it was set back.
     cache_problem : str
         Why candles are not kept on disk, as a sentence; empty if they are, or need not be.
     """
@@ -116,10 +116,10 @@ class Snapshot:
     replay: Replay | None = None
     progress: str = ""
     problem: str = ""
-    failures: Mapping[str, str] = field(default_factory=dict)
     record_problem: str = ""
     venues: tuple[VenueState, ...] = ()
     clock_offset: pd.Timedelta = NO_OFFSET
+    clock_known: bool = True
     cache_problem: str = ""
 
     @property
@@ -148,8 +148,9 @@ class Snapshot:
 
     @property
     def stale(self) -> bool:
-        """Whether the newest candle is too old to act on."""
-        return self.age is not None and self.age > STALE_BARS * ONE_MINUTE
+        """Whether the newest candle is too old to act on, or nobody knows how old it is."""
+        old = self.age is not None and self.age > STALE_BARS * ONE_MINUTE
+        return old or not self.clock_known
 
     @property
     def ended(self) -> bool:

@@ -21,6 +21,19 @@ PROVEN_WORDS: dict[Verdict, str] = {
     "worse than naive": "but the last {n} forecasts did worse than 'no change'",
 }
 UNKNOWN = "–"
+# What a cleaning rule is about, before and after the word that is counted.
+RULE_WORDS: dict[str, tuple[str, str]] = {
+    "price": ("candle", "without a usable price dropped"),
+    "range": ("candle", "with an impossible high or low dropped"),
+    "future": ("candle", "from the future dropped"),
+    "time": ("candle", "with an impossible time dropped"),
+    "duplicate": ("repeated candle", "merged"),
+    "conflict": ("candle", "told twice with different prices"),
+    "volume": ("candle", "without a usable volume"),
+    "wick": ("candle", "with a wick that forecasts ignore"),
+    "jump": ("candle", "with a sudden jump of the price"),
+    "revised": ("closed candle", "revised by the venue"),
+}
 # What the 9-in-10 band should hold, and how far from it is still right.
 RIGHT_COVERAGE, NEAR = 0.9, 0.03
 # Below as many independent outcomes no band is judged, and below as many statements no kind.
@@ -82,6 +95,20 @@ def age_text(age: pd.Timedelta | None) -> str:
     if minutes < 60:
         return f"{minutes} min"
     return f"{hours} h {minutes % 60} min" if days < 2 else f"{days} days"
+
+
+def rule_text(rule: str, count: int) -> str:
+    """What a cleaning rule did, as a short phrase: 2 candles without a usable price dropped.
+
+    Parameters
+    ----------
+    rule : str
+        As a `marketpulse.candles.CandleReport` names it, or ``revised``.
+    count : int
+        Candles that it applied to, at least 1.
+    """
+    what, done = RULE_WORDS[rule]
+    return f"{count:,} {what if count == 1 else f'{what}s'} {done}"
 
 
 def verdict_text(tail: Tail | None) -> str:

@@ -2,6 +2,7 @@ import dataclasses
 import json
 import re
 from decimal import Decimal
+from functools import partial
 from io import StringIO
 
 import numpy as np
@@ -10,11 +11,13 @@ import pytest
 import streamlit as st  # noqa: TID251  the pages are what is tested
 from streamlit.testing.v1 import AppTest  # noqa: TID251
 
+from marketpulse.candles import CandleReport
 from marketpulse.costs import taker_fee_bps
 from marketpulse.errors import SourceUnavailable
 from marketpulse.horizons import ONE_MINUTE
 from marketpulse.hub import Hub
 from marketpulse.settings import Settings
+from marketpulse.sources import VenueState
 from marketpulse.sources.catalogue import live_source
 from marketpulse.sources.exchange import ExchangeSource
 from marketpulse.sources.recorded import RecordedSource, load_sample
@@ -161,6 +164,13 @@ def sentences(app):
     return [each.value for each in (*app.info, *app.warning)]
 
 
+def bar(app):
+    """What the line on every page says."""
+    found = [each.value for each in app.markdown if each.value.startswith(":small[:")]
+    assert len(found) == 1
+    return found[0].removeprefix(":small[").removesuffix("]")
+
+
 def headings(app):
     return [each.value for each in app.markdown if each.value.startswith("#")]
 
@@ -196,6 +206,20 @@ def badges(app):
     return " ".join(each.value for each in app.markdown if "-badge[" in each.value)
 
 
+def shown_as(desk, monkeypatch, **changes):
+    """Let a market have published another snapshot."""
+    market = desk.market()
+    changed = dataclasses.replace(market.snapshot, **changes)
+    monkeypatch.setattr(market, "_published", changed)
+    return changed
+
+
+def orders(app):
+    """The buttons that trade, each with whether it can be pressed."""
+    found = [each for each in app.button if each.label.startswith(("Buy ", "Sell "))]
+    return {each.label: not each.disabled for each in found}
+
+
 def facts(app):
     return app.table[0].value[""]
 
@@ -211,7 +235,8 @@ def test_the_live_page_shows_its_headline_both_forecasts_and_the_metrics(trained
     assert "BTC/USD in 45 min" in headline
     assert "Your costs are" in headline
     assert '"candlestick"' in charts(app)[0].proto.spec
-    assert any("Live" in each.value and VENUE in each.value for each in app.caption)
+    assert bar(app).startswith(f":blue-badge[Live] **BTC/USD** · {VENUE} · ")
+    assert ":blue[:material/check_circle:] newest candle closed" in bar(app)
 
 
 def test_before_any_candle_the_page_says_one_sentence_and_draws_nothing_else(desk, visit):
@@ -231,14 +256,14 @@ def test_without_a_venue_a_fresh_start_shows_a_replay_and_offers_the_venue_once_
     desk.step(source="sample")
     again(app)
     assert charts(app)
-    assert any("Replay at 60×" in each.value for each in app.caption)
+    assert "Replay at 60×" in bar(app)
     desk.venue.fault = None
     desk.step(pd.Timedelta(minutes=1))
     again(app)
     assert app.success[0].value == f"Live candles from {VENUE} are here."
-    assert any("Replay at 60×" in each.value for each in app.caption)  # it never turns by itself
+    assert "Replay at 60×" in bar(app)  # it never turns by itself
     press(app, "Switch to live")
-    assert any("Live" in each.value for each in app.caption)
+    assert "Live" in bar(app)
 
 
 def test_a_venue_that_fails_leaves_the_last_good_candles_and_tells_their_age(desk, visit):
@@ -326,13 +351,13 @@ def test_an_unknown_symbol_is_answered_with_near_matches(tmp_path, visit):
         desk.step(times=1, **asked)
         app = visit(desk, **asked)
     assert [each.value for each in app.warning] == [
-        "bitstamp has no pair ETG/USD; near matches: ETH/USD, BTC/USD."
+        "bitstamp has no pair ETG/USD; near matches: ETH/USD, BTC/USD, BTC/USDT."
     ]
     assert not app.metric
 
 
 def test_an_unknown_venue_is_answered_with_a_sentence(tmp_path, visit):
-    desk = Desk(tmp_path, live_source)
+    desk = Desk(tmp_path, partial(live_source, home=tmp_path))
     desk.step(times=1, source="nowhere")
     app = visit(desk, source="nowhere")
     assert len(app.warning) == 1
@@ -362,6 +387,18 @@ def test_settings_live_in_the_address_and_in_every_page_link(desk, visit):
     again(app)
     assert slider(app, "Judge by the last").value == 300
     assert app.query_params == {"tail": "300"}
+
+
+def test_a_slider_that_the_browser_draws_anew_begins_at_the_setting_and_not_at_its_lowest(
+    desk, visit
+):
+    # The message that moves a slider is lost if its rerun is interrupted; its default is not.
+    app = visit(desk, tail="300", margin="7", fee="25", hold="30")
+    again(app)
+    begins = {each.label: list(each.proto.default) for each in app.slider}
+    shown = {each.label: [each.value] for each in app.slider}
+    assert begins == shown
+    assert begins["Judge by the last (forecasts)"] == [300]
 
 
 def test_a_link_with_nonsense_in_it_is_clamped_or_ignored(desk, visit):
@@ -598,3 +635,149 @@ def test_the_end_of_a_replay_offers_to_begin_again(desk, visit):
     again(app)
     assert "Replay again" not in [each.label for each in app.button]
     assert metrics(app)["BTC/USD"].value != last
+
+
+# Provenance --------------------------------------------------------------------------------------
+
+PAGES = ["app.py", "pages/Accuracy.py", "pages/Ledger.py", "pages/Health.py"]
+BANNED = VenueState("bitstamp", "banned", NOON + pd.Timedelta(hours=2), "bitstamp said no.", 9)
+COINBASE = VenueState("coinbase", "ok", calls=60, clock_offset=NO_TIME, answered=NOON)
+
+
+def by_coinbase(desk, monkeypatch):
+    return shown_as(desk, monkeypatch, venue="coinbase", venues=(BANNED, COINBASE))
+
+
+def listed(app):
+    """The lines of the page's lists."""
+    lists = [each.value for each in app.markdown if each.value.startswith("- ")]
+    return [line.removeprefix("- ") for each in lists for line in each.splitlines()]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_says_why_another_venue_is_in_use(desk, visit, monkeypatch, page):
+    desk.step()
+    by_coinbase(desk, monkeypatch)
+    until = f"{BANNED.until:%H:%M}"
+    assert f" · coinbase, as bitstamp is banned until {until} · " in bar(visit(desk, page))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_says_that_stale_candles_carry_no_signal_and_no_trade(desk, visit, page):
+    desk.step()
+    desk.venue.fault = SourceUnavailable(f"{VENUE} does not answer.")
+    desk.step(pd.Timedelta(minutes=7))
+    said = bar(visit(desk, page))
+    assert said.startswith(":gray-badge[Offline]")
+    assert "stale: no signal, no trade] newest candle closed 7 min ago" in said
+
+
+def test_no_button_trades_at_a_price_that_is_too_old_and_the_page_says_why(desk, visit):
+    desk.step()
+    app = press(visit(desk), "Buy 1,000 USD of BTC")
+    assert all(orders(app).values())
+    reason = ":material/block: No trade: the newest candle is 7 min old."
+    assert reason not in [each.value for each in app.caption]
+    desk.venue.fault = SourceUnavailable(f"{VENUE} does not answer.")
+    desk.step(pd.Timedelta(minutes=7))
+    again(app)
+    assert len(orders(app)) == 3
+    assert not any(orders(app).values())
+    assert reason in [each.value for each in app.caption]
+    desk.venue.fault = None
+    desk.step(ONE_MINUTE)
+    again(app)
+    assert all(orders(app).values())
+
+
+def test_no_signal_is_given_on_candles_that_are_too_old(trained, visit, monkeypatch):
+    now = trained.market().snapshot.as_of
+    app = visit(trained)
+    assert not [each for each in app.caption if each.value.startswith("No signal")]
+    shown_as(trained, monkeypatch, now=now + pd.Timedelta(minutes=4))
+    again(app)
+    assert "No signal: the newest candle is 4 min old." in [each.value for each in app.caption]
+    assert "**Signal** · Wait" in [each.value for each in app.markdown]
+
+
+def test_nothing_is_traded_while_the_clock_is_in_doubt(desk, visit, monkeypatch):
+    desk.step()
+    shown_as(desk, monkeypatch, clock_known=False, problem="This machine's clock is slow.")
+    app = visit(desk)
+    assert not any(orders(app).values())
+    assert "This machine's clock is slow. The last good candles stay." in sentences(app)
+    assert "nobody knows how old the newest candle is" in bar(app)
+
+
+def test_the_health_page_works_as_the_first_page(desk, visit):
+    desk.step()
+    app = visit(desk, "pages/Health.py", tail="300")
+    assert slider(app, "Judge by the last").value == 300
+    assert headings(app)[0].startswith(f"#### Live from {VENUE}, the first choice; the newest")
+    assert list(metrics(app)) == [
+        *("Newest candle", "Price", "Minutes without a trade", "Rows dropped", "Server clock"),
+    ]
+    assert metrics(app)["Newest candle"].delta == "fresh"
+    assert any(line.startswith("No trouble") for line in listed(app))
+
+
+def test_the_health_page_lists_every_venue_and_says_why_the_first_is_not_in_use(
+    desk, visit, monkeypatch
+):
+    desk.step()
+    by_coinbase(desk, monkeypatch)
+    app = visit(desk, "pages/Health.py")
+    until = f"{BANNED.until:%H:%M} UTC"
+    assert f"because bitstamp is banned until {until};" in headings(app)[0]
+    table = app.table[0].value.map(lambda cell: cell.replace("\u00a0", " "))
+    assert table["State"].tolist() == [f"banned until {until}", "ok"]
+    assert table["Last error"].tolist() == ["bitstamp said no.", "none"]
+    assert "in\u00a0use" in table.index[1]
+
+
+def test_the_health_page_tells_what_was_cleaned_and_what_is_wrong(desk, visit, monkeypatch):
+    desk.step()
+    report = CandleReport((("price", 2),), 0, (("wick", 1),))
+    shown_as(desk, monkeypatch, report=report, cache_problem="The disk is full.")
+    lines = listed(visit(desk, "pages/Health.py"))
+    assert "2 candles without a usable price dropped" in lines
+    assert "1 candle with a wick that forecasts ignore" in lines
+    assert "The disk is full." in lines
+
+
+def test_the_health_page_says_that_stale_candles_are_stale(desk, visit, monkeypatch):
+    desk.step()
+    now = desk.market().snapshot.as_of + pd.Timedelta(minutes=6)
+    shown_as(desk, monkeypatch, now=now)
+    app = visit(desk, "pages/Health.py")
+    assert headings(app)[0].startswith("#### No candle for 6 min: no signal is given and no trade")
+    assert metrics(app)["Newest candle"].delta == "stale"
+
+
+def test_the_health_page_of_a_replay_needs_no_venue(desk, visit):
+    desk.step(source="sample")
+    app = visit(desk, "pages/Health.py", source="sample")
+    assert headings(app)[0].endswith("at 60×, which needs no venue.")
+    assert "Server clock" not in metrics(app)
+    assert not app.table
+    assert "None: nobody is asked for recorded candles." in [each.value for each in app.caption]
+
+
+def test_the_health_page_of_a_replay_that_stands_in_shows_the_venues_that_failed(
+    desk, visit, monkeypatch
+):
+    desk.venue.fault = SourceUnavailable("Nobody answers.")
+    desk.step()
+    shown_as(desk, monkeypatch, venues=(BANNED,))
+    desk.step(source="sample")
+    app = visit(desk, "pages/Health.py")
+    assert headings(app)[0].endswith("because no live venue answered.")
+    assert app.table[0].value["Last error"].tolist() == ["bitstamp\u00a0said\u00a0no."]
+
+
+def test_the_health_page_before_any_candle_says_so_and_lists_the_venues(desk, visit, monkeypatch):
+    shown_as(desk, monkeypatch, venues=(VenueState("bitstamp"),))
+    app = visit(desk, "pages/Health.py")
+    assert headings(app)[0] == "#### There are no candles yet."
+    assert not app.metric
+    assert app.table[0].value["State"].tolist() == ["not\u00a0asked\u00a0yet"]

@@ -1,23 +1,51 @@
+import pandas as pd
 import pytest
 
 from marketpulse.errors import SourceUnavailable
-from marketpulse.sources.catalogue import is_recording, live_source, recorded_names, recording
-from marketpulse.sources.chain import ChainSource
+from marketpulse.sources.catalogue import (
+    SERVER_VARIABLE,
+    is_recording,
+    live_source,
+    recorded_names,
+    recording,
+)
+from tests.exchange_server import ExchangeServer
+
+NOW = pd.Timestamp("2026-03-01 10:00:30", tz="UTC")
 
 
-def test_auto_is_the_chain_and_a_venue_is_itself():
-    assert isinstance(live_source("auto"), ChainSource)
-    assert live_source("kraken").venue == "kraken"
-    assert live_source("yahoo").venue == "yahoo"
+@pytest.mark.parametrize(
+    ("name", "asked"),
+    [
+        ("auto", ("bitstamp", "coinbase", "kraken", "gemini", "yahoo")),
+        ("kraken", ("kraken",)),
+        ("yahoo", ("yahoo",)),
+    ],
+)
+def test_a_live_source_asks_all_venues_in_order_or_the_one_that_is_named(name, asked, tmp_path):
+    venues = live_source(name, tmp_path).provenance(NOW).venues
+    assert tuple(each.venue for each in venues) == asked
 
 
-def test_a_venue_is_one_source_for_the_whole_process_so_that_its_limits_hold():
-    assert live_source("kraken") is live_source("kraken")
+def test_two_markets_ask_a_venue_in_one_place_so_that_its_limits_hold(tmp_path, monkeypatch):
+    with ExchangeServer(clock=lambda: NOW) as server:
+        monkeypatch.setenv(SERVER_VARIABLE, server.url)
+        live_source("gemini", tmp_path).quote("BTC/USD", now=NOW)
+        (seen,) = live_source("gemini", tmp_path).provenance(NOW).venues
+    assert (seen.state, seen.calls) == ("ok", server.asked("gemini"))
 
 
-def test_a_venue_that_nobody_knows_is_one_sentence():
-    with pytest.raises(SourceUnavailable):
-        live_source("nosuchvenue").quote("BTC/USD", now=None)
+def test_what_a_test_server_sends_is_not_kept_among_the_real_candles(tmp_path, monkeypatch):
+    with ExchangeServer(clock=lambda: NOW) as server:
+        monkeypatch.setenv(SERVER_VARIABLE, server.url)
+        source = live_source("gemini", tmp_path)
+        list(source.pages("BTC/USD", start=NOW - pd.Timedelta(hours=2), now=NOW))
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_venue_that_nobody_knows_is_one_sentence(tmp_path):
+    with pytest.raises(SourceUnavailable, match=r"There is no exchange named nosuchvenue\."):
+        live_source("nosuchvenue", tmp_path).quote("BTC/USD", now=NOW)
 
 
 @pytest.mark.parametrize("name", ["sample", "mine.csv", "mine.CSV.GZ", "a/b.parquet"])

@@ -13,7 +13,7 @@ import pytest
 
 from marketpulse.candles import CandleReport, Cleaned
 from marketpulse.errors import SourceUnavailable, UnknownSymbol
-from marketpulse.sources import Quote
+from marketpulse.sources import Provenance, Quote
 from marketpulse.sources.chain import ChainSource
 from marketpulse.sources.exchange import ExchangeSource
 from tests.exchange_server import ExchangeServer, ramp
@@ -50,6 +50,9 @@ class Venue:
         self._answer()
         return Quote(self.price, NOW)
 
+    def provenance(self, _: pd.Timestamp) -> Provenance:
+        return Provenance()
+
 
 def chain(*venues: Venue, patience: float = 0.3, deadline: float = 5.0) -> ChainSource:
     return ChainSource(venues, stagger=0.05, patience=patience, deadline=deadline)
@@ -74,14 +77,13 @@ def test_the_first_venue_is_chosen_and_nobody_else_is_asked_when_it_answers() ->
     assert read(source) == [1, 1]
     assert source.venue == "v1"
     assert second.asked == 0
-    assert source.failures == {}
 
 
 def test_the_next_venue_is_asked_at_once_when_one_fails() -> None:
     down = SourceUnavailable("v1 has trouble of its own (503).")
     source = ChainSource([Venue(1, error=down), Venue(2)], stagger=60)
     assert read(source) == [2, 2]
-    assert (source.venue, dict(source.failures)) == ("v2", {"v1": str(down)})
+    assert source.venue == "v2"
 
 
 def test_a_better_venue_that_is_only_a_little_slower_still_wins() -> None:
@@ -123,17 +125,13 @@ def test_the_chosen_venue_is_kept_though_a_better_one_recovers() -> None:
     assert better.asked == 1
 
 
-def test_when_the_chosen_venue_fails_the_next_call_chooses_anew() -> None:
+def test_when_the_chosen_venue_fails_another_is_chosen_at_once() -> None:
     first = Venue(1)
     source = chain(first, Venue(2))
     read(source)
     first.error = SourceUnavailable("v1 is asked too often (429).")
-    with pytest.raises(SourceUnavailable, match=r"^v1 is asked too often \(429\)\.$"):
-        read(source)
-    assert source.venue == "v1"
     assert read(source) == [2, 2]
     assert source.venue == "v2"
-    assert source.failures == {"v1": "v1 is asked too often (429)."}
 
 
 def test_a_window_never_goes_on_at_another_venue() -> None:
@@ -147,16 +145,13 @@ def test_a_window_never_goes_on_at_another_venue() -> None:
     assert read(source) == [2, 2]
 
 
-def test_a_venue_that_answers_again_is_no_failure_any_more() -> None:
+def test_a_venue_that_failed_once_is_chosen_again_when_the_other_one_fails() -> None:
     first = Venue(1, error=SourceUnavailable("v1 cannot be reached."))
     second = Venue(2)
     source = chain(first, second)
     read(source)
     first.error, second.error = None, SourceUnavailable("v2 cannot be reached.")
-    with pytest.raises(SourceUnavailable):
-        read(source)
     assert read(source) == [1, 1]
-    assert source.failures == {"v2": "v2 cannot be reached."}
 
 
 def test_when_all_fail_one_sentence_lists_each_reason() -> None:
@@ -218,7 +213,9 @@ def test_real_exchanges_fall_back_whatever_the_fault(server: ExchangeServer, fau
     (page, *_) = source.pages("BTC/USD", start=START, now=NOW)
     assert page.candles["close"].tolist() == [float(690 + i + 1) for i in range(10)]
     assert source.venue == "coinbase"
-    assert list(source.failures) == ["bitstamp"]
+    states = {each.venue: each.state for each in source.provenance(NOW).venues}
+    assert states["bitstamp"] in ("failing", "banned", "blocked")
+    assert states["coinbase"] == "ok"
 
 
 def test_a_real_exchange_that_hangs_is_passed_over(server: ExchangeServer) -> None:

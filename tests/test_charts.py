@@ -64,6 +64,22 @@ def test_the_auto_pilots_fills_are_told_apart_by_shape_and_by_name(snapshot):  #
     assert len({mark.marker.color for mark in marks}) == 2
 
 
+def test_a_wick_that_forecasts_ignore_is_marked_at_its_end_if_it_is_in_view(snapshot):  # noqa: F811
+    def stabbed(row):
+        candles = snapshot.candles.copy()
+        candles.iloc[row, candles.columns.get_loc("low")] *= 0.9
+        return price_chart(candles, None, None), candles
+
+    figure, candles = stabbed(-5)
+    mark = named(figure, "Unusual wick")
+    assert list(mark.y) == [candles["low"].iloc[-5]]
+    assert pd.Timestamp(mark.x[0], tz="UTC") == candles.index[-5]
+    first_shown, _ = stabbed(-CANDLES_SHOWN)
+    assert len(named(first_shown, "Unusual wick").x) == 1
+    out_of_view, _ = stabbed(-CANDLES_SHOWN - 1)
+    assert len(out_of_view.data) == 1
+
+
 def test_a_chart_without_forecasts_or_candles_is_still_a_chart(snapshot):  # noqa: F811
     assert len(price_chart(snapshot.candles, None, None).data) == 1
     assert price_chart(snapshot.candles.head(0), None, None).data[0].x.size == 0

@@ -3,14 +3,16 @@
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import partial, reduce
 
 import pandas as pd
 import pytest
 
-from marketpulse.errors import SourceUnavailable, UnknownSymbol
-from marketpulse.sources import exchange
-from marketpulse.sources.exchange import VENUES, ExchangeSource
+from marketpulse.candles import empty, merge
+from marketpulse.errors import BadReply, SourceUnavailable, UnknownSymbol
+from marketpulse.sources import gateway, replies
+from marketpulse.sources.exchange import ExchangeSource
+from marketpulse.sources.venues import DEFAULT_ORDER as VENUES
 from tests.exchange_server import ExchangeServer, Fault, Kind, ramp
 
 FIRST = pd.Timestamp("2026-03-01", tz="UTC")
@@ -23,6 +25,13 @@ BITSTAMP_OHLC = ("bitstamp", "/api/v2/ohlc/btcusd/")
 
 def serving(candles: pd.DataFrame) -> ExchangeServer:
     return ExchangeServer(candles, offset=pd.Timedelta(0), clock=lambda: NOW)
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits before asking once more, and no failure is remembered."""
+    monkeypatch.setattr(gateway, "RETRY_AFTER_S", (0.0, 0.0))
+    monkeypatch.setattr(gateway, "FAILURE_KEPT_S", 0.0)
 
 
 @pytest.fixture
@@ -42,7 +51,7 @@ def window(
     ("venue", "sizes"),
     [
         ("bitstamp", [999, 501]),
-        ("coinbase", [299, 300, 300, 300, 300, 1]),
+        ("coinbase", [299, 301, 301, 301, 301, 2]),  # to the end that it was told, and with it
         ("kraken", [720]),
         ("gemini", [1439]),
     ],
@@ -57,8 +66,10 @@ def test_closed_candles_come_newest_page_first_as_deep_as_the_venue_goes(
     newest = pages[0].candles.iloc[-1]
     assert newest.name == NEWEST
     assert newest.tolist() == [3099, 3100, 3099, 3100, 2, False]
-    joined = pd.concat([page.candles for page in pages[::-1]])
-    assert list(joined.index) == list(pd.date_range(end=NEWEST, periods=sum(sizes), freq="min"))
+    joined = reduce(lambda older, page: merge(page.candles, older, MINUTE), pages, empty())
+    assert list(joined.index) == list(pd.date_range(end=NEWEST, periods=len(joined), freq="min"))
+    assert len(joined) == min(sum(sizes), 1500)
+    assert not joined["filled"].any()
 
 
 @pytest.mark.parametrize("venue", VENUES)
@@ -69,10 +80,20 @@ def test_the_quote_is_the_last_trade_within_the_forming_bar(
     assert (quote.price, quote.time) == (3100.5, NOW)
 
 
+@pytest.mark.parametrize("venue", VENUES)
+def test_a_candle_that_still_formed_by_the_venue_s_clock_is_not_taken_for_closed(
+    server: ExchangeServer, venue: str
+) -> None:
+    server.skew = pd.Timedelta(seconds=-31.5)  # less than 2 s behind a machine at :00
+    now = NEWEST + MINUTE
+    candles = window(ExchangeSource(venue, server.url), NEWEST - 9 * MINUTE, now=now)
+    assert candles.index[-1] == NEWEST - MINUTE
+
+
 def test_the_list_of_pairs_is_asked_for_once(server: ExchangeServer) -> None:
     source = ExchangeSource("bitstamp", server.url)
-    for _ in range(3):
-        list(source.pages("BTC/USD", start=NEWEST, now=NOW))
+    for minutes in (300, 400, 500):
+        list(source.pages("BTC/USD", start=NEWEST - minutes * MINUTE, now=NOW))
     assert server.requests["bitstamp", "/api/v2/markets/"] == 1
     assert server.requests[BITSTAMP_OHLC] == 3
 
@@ -80,7 +101,10 @@ def test_the_list_of_pairs_is_asked_for_once(server: ExchangeServer) -> None:
 @pytest.mark.parametrize(
     ("symbol", "sentence"),
     [
-        ("BTC/UDS", r"^bitstamp has no pair BTC/UDS; near matches: BTC/USD\.$"),
+        (
+            "BTC/UDS",
+            r"^bitstamp has no pair BTC/UDS; near matches: BTC/USD, BTC/USDT, BTC/USDC\.$",
+        ),
         ("btc/usd", r"^bitstamp has no pair btc/usd; near matches: BTC/USD"),
         ("LUNA/USD", r"^bitstamp has no pair LUNA/USD"),
         ("QQQ/ZZZ", r"^bitstamp has no pair QQQ/ZZZ\.$"),
@@ -139,13 +163,20 @@ def test_what_is_no_candles_is_not_believed_though_the_status_is_200(
 
 
 @pytest.mark.parametrize("venue", VENUES)
-@pytest.mark.parametrize("fault", ["html", "truncated", "empty"])
+@pytest.mark.parametrize(
+    ("fault", "sentence"),
+    [
+        ("html", "sent a page that is no data."),
+        ("truncated", "sent a page that is no data."),
+        ("empty", "sent no list of its pairs."),
+    ],
+)
 def test_a_list_of_pairs_that_is_none_makes_no_pair_unknown(
-    server: ExchangeServer, venue: str, fault: Fault
+    server: ExchangeServer, venue: str, fault: Fault, sentence: str
 ) -> None:
     server.fail(venue, fault, on=("markets",))
     source = ExchangeSource(venue, server.url)
-    with pytest.raises(SourceUnavailable, match=f"^{venue} sent no list of its pairs"):
+    with pytest.raises(BadReply, match=f"^{venue} {sentence}$"):
         source.quote("BTC/USD", now=NOW)
 
 
@@ -161,7 +192,7 @@ def test_a_venue_that_recovers_is_asked_again(server: ExchangeServer) -> None:
 def test_a_venue_that_hangs_is_given_up_in_time(
     server: ExchangeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exchange, "_TIMEOUT_MS", 200)
+    monkeypatch.setattr(gateway, "DEADLINE_S", 0.2)
     server.fail("bitstamp", "hang")
     with pytest.raises(SourceUnavailable, match=r"^bitstamp did not answer in time\.$"):
         ExchangeSource("bitstamp", server.url).quote("BTC/USD", now=NOW)
@@ -183,9 +214,8 @@ def test_there_is_no_exchange_of_an_invented_name() -> None:
 def test_any_exchange_is_had_by_name_and_asked_under_its_own_root(
     server: ExchangeServer, venue: str
 ) -> None:
-    with pytest.raises(SourceUnavailable, match=rf"^{venue} refused us \(404\)\.$"):
-        ExchangeSource(venue, server.url).quote("BTC/USD", now=NOW)
-    assert server.asked(venue) == 1
+    ExchangeSource(venue, server.url).quote("BTC/USD", now=NOW)
+    assert {name for name, _ in server.requests} == {venue}
 
 
 def test_a_silent_quarter_of_an_hour_is_no_failure() -> None:
@@ -247,8 +277,101 @@ def test_the_venue_has_no_more_when_an_older_page_is_empty() -> None:
 def test_threads_that_share_a_source_keep_to_its_rate_limit(server: ExchangeServer) -> None:
     source = ExchangeSource("bitstamp", server.url)
     source.quote("BTC/USD", now=NOW)
+    starts = [NEWEST - minutes * MINUTE for minutes in range(400, 408)]
     began = time.monotonic()
     with ThreadPoolExecutor(8) as pool:
-        prices = list(pool.map(lambda _: source.quote("BTC/USD", now=NOW).price, range(8)))
-    assert prices == [3100.5] * 8
+        pages = list(pool.map(lambda start: window(source, start), starts))
+    assert [len(page) for page in pages] == list(range(401, 409))
     assert time.monotonic() - began > 7 * 0.075
+
+
+def test_two_markets_that_poll_in_the_same_moment_share_one_reply(server: ExchangeServer) -> None:
+    source = ExchangeSource("bitstamp", server.url)
+    first, second = (window(source, NEWEST - 3 * MINUTE) for _ in range(2))
+    assert first.equals(second)
+    assert server.requests[BITSTAMP_OHLC] == 1
+
+
+# Replies that are not what they seem --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("venue", VENUES)
+def test_a_bar_that_comes_twice_costs_no_other_bar(server: ExchangeServer, venue: str) -> None:
+    server.fail(venue, "duplicates")
+    candles = window(ExchangeSource(venue, server.url), NEWEST - 9 * MINUTE)
+    assert candles["close"].tolist() == list(range(3091, 3101))
+
+
+@pytest.mark.parametrize("venue", VENUES)
+def test_pages_of_a_venue_that_sends_few_bars_have_no_holes_between_them(
+    server: ExchangeServer, venue: str
+) -> None:
+    server.fail(venue, "few", on=("candles",))
+    pages = ExchangeSource(venue, server.url).pages("BTC/USD", start=NEWEST - 19 * MINUTE, now=NOW)
+    joined = reduce(lambda older, page: merge(page.candles, older, MINUTE), pages, empty())
+    assert not joined["filled"].any()
+    assert len(joined) == (4 if venue in ("kraken", "gemini") else 20)
+
+
+@pytest.mark.parametrize("venue", ["bitstamp", "coinbase", "binance", "okx"])
+def test_candles_of_local_time_are_refused_where_others_were_asked_for(
+    server: ExchangeServer, venue: str
+) -> None:
+    server.fail(venue, "local-time", on=("candles",))
+    with pytest.raises(BadReply, match=f"^{venue} sent candles of BTC/USD of another time"):
+        window(ExchangeSource(venue, server.url), NEWEST - 9 * MINUTE)
+
+
+@pytest.mark.parametrize("venue", VENUES)
+def test_a_candle_from_the_future_is_dropped_and_counted(
+    server: ExchangeServer, venue: str
+) -> None:
+    server.fail(venue, "future", on=("candles",))
+    (page,) = ExchangeSource(venue, server.url).pages("BTC/USD", start=NEWEST - 9 * MINUTE, now=NOW)
+    assert page.candles.index[-1] == NEWEST
+    assert page.report.dropped == (("future", 1),)
+
+
+@pytest.mark.parametrize(
+    ("venue", "fault", "outcome"),
+    [
+        ("bitstamp", "milliseconds", NOW),
+        ("bitstamp", "microseconds", NOW),
+        ("bitstamp", "nanoseconds", "bitstamp sent a price of BTC/USD of no time."),
+        ("gemini", "seconds", NOW),
+        ("gemini", "microseconds", NOW),
+        ("gemini", "nanoseconds", NOW),
+    ],
+)
+def test_the_time_of_a_price_is_told_by_its_magnitude_or_refused(
+    server: ExchangeServer, venue: str, fault: Fault, outcome: pd.Timestamp | str
+) -> None:
+    server.fail(venue, fault, on=("ticker",))
+    source = ExchangeSource(venue, server.url)
+    try:
+        told: pd.Timestamp | str = source.quote("BTC/USD", now=NOW).time.round("s")
+    except BadReply as error:
+        told = str(error)
+    assert told == outcome
+
+
+def test_a_price_from_the_future_is_refused() -> None:
+    assert replies.quote("gemini", "BTC/USD", 1.0, NOW, NOW).price == 1.0
+    with pytest.raises(BadReply, match=r"^gemini sent a price of BTC/USD from the future\.$"):
+        replies.quote("gemini", "BTC/USD", 1.0, NOW + MINUTE, NOW)
+
+
+def test_a_list_of_no_pairs_is_asked_for_once(server: ExchangeServer) -> None:
+    server.fail("gemini", "empty", on=("markets",))
+    with pytest.raises(BadReply, match="sent no list of its pairs"):
+        ExchangeSource("gemini", server.url).quote("BTC/USD", now=NOW)
+    assert server.asked("gemini") == 1
+
+
+@pytest.mark.parametrize("venue", VENUES)
+def test_numbers_that_json_does_not_have_make_a_page_no_data(
+    server: ExchangeServer, venue: str
+) -> None:
+    server.fail(venue, "nan-json", on=("candles",))
+    with pytest.raises(BadReply, match=rf"^{venue} sent a page that is no data\.$"):
+        window(ExchangeSource(venue, server.url), NEWEST)

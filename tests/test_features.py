@@ -7,9 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from marketpulse import features
+from marketpulse.candles import WICK_WINDOW, clean, wicks, without_wicks
+from marketpulse.errors import MalformedCandles
 from marketpulse.features import FEATURES, SPREAD_ONLY, WARM_UP, build
 from marketpulse.horizons import MINUTE, ONE_MINUTE
 from marketpulse.leaks import LEAKS, PLACE
+from tests.bad_frames import bad_frame, stabbed
 from tests.build import START, candles, walk
 
 # The same columns in plain Python: one function of the bars up to and including the row ----------
@@ -294,6 +298,92 @@ FEWEST = {
 def test_a_feature_begins_with_the_bar_that_fills_its_window(name):
     unknown = np.isnan(FEATURES[name](walk(WARM_UP + 10)))
     assert np.flatnonzero(unknown).tolist() == list(range(FEWEST.get(name, 61) - 1))
+
+
+# No feature knows a wick --------------------------------------------------------------------------
+
+OF_RANGE = ["mean_range_5", "mean_range_20", "range_fraction", "close_position"]
+
+
+def test_a_wick_is_no_more_to_the_features_than_the_longest_bar_that_is_none():
+    frame = walk(WARM_UP + 40)
+    place = frame.columns.get_indexer(["high", "low"])
+    frame.iloc[WARM_UP + 10, place] *= [1e6, 1e-6]
+    longest = frame.copy()
+    bar = longest.iloc[WARM_UP + 10]
+    reach = 0.03 * min(bar["open"], bar["close"])
+    longest.iloc[WARM_UP + 10, place] = [
+        max(bar["open"], bar["close"]) + reach,
+        min(bar["open"], bar["close"]) - reach,
+    ]
+    pd.testing.assert_frame_equal(build(frame), build(longest), check_exact=True)
+    assert wicks(frame).sum() == 1
+    assert not wicks(longest).any()
+
+
+def test_a_wick_touches_features_of_the_range_alone():
+    frame = stabbed(WARM_UP + 100, 0)
+    others = [name for name in FEATURES if name not in OF_RANGE]
+    calm = build(without_wicks(frame))
+    pd.testing.assert_frame_equal(build(frame), calm, check_exact=True)
+    raw = pd.DataFrame({name: FEATURES[name](frame) for name in FEATURES}, index=frame.index)
+    pd.testing.assert_frame_equal(raw[others], calm[others], check_exact=True)
+    assert all(not same(raw[name], calm[name]) for name in OF_RANGE)
+
+
+def built_from(frame, cuts):
+    """Whether all rows before the cuts have the same bits without what follows."""
+    whole = build(frame)
+    return all(same(build(frame.iloc[:cut]), whole.iloc[:cut]) for cut in cuts)
+
+
+CUTS = range(WICK_WINDOW, WARM_UP + 100, 29)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_feature_knows_a_wick_that_is_still_to_come(seed):
+    assert built_from(stabbed(WARM_UP + 100, seed), CUTS)
+
+
+def test_wicks_told_by_bars_after_them_are_caught(monkeypatch):
+    def knowing(frame):
+        usual = (frame["high"] - frame["low"]).rolling(21, center=True, min_periods=1).median()
+        return frame.assign(high=np.fmin(frame["high"], frame["close"] + 10 * usual))
+
+    monkeypatch.setattr(features, "without_wicks", knowing)
+    assert not built_from(stabbed(WARM_UP + 100, 0), CUTS)
+
+
+def test_a_wick_is_the_same_wick_with_the_least_history_and_with_ten_times_as_much():
+    frame = stabbed(10 * WARM_UP, 1)
+    whole = build(frame)
+    for end in range(WARM_UP, len(frame), 131):
+        assert same(build(frame.iloc[end - WARM_UP : end]).iloc[-1], whole.iloc[end - 1])
+
+
+def test_the_windows_of_ranges_and_of_wicks_before_them_fit_into_the_warm_up():
+    longest = max(int(name.rpartition("_")[2]) for name in OF_RANGE if name[-1].isdigit())
+    assert longest + WICK_WINDOW <= WARM_UP
+
+
+def test_other_units_make_no_other_wicks():
+    frame = stabbed(WARM_UP + 100, 2)
+    prices = frame[["open", "high", "low", "close"]] * 2.0**10
+    scaled = build(frame.assign(**prices))
+    np.testing.assert_allclose(scaled, build(frame), rtol=1e-9, atol=1e-10)
+
+
+def test_whatever_a_venue_sends_no_feature_is_infinite():
+    bars = 0
+    for seed in range(100):
+        rows, now = bad_frame(np.random.default_rng(seed))
+        try:
+            frame = clean(rows, ONE_MINUTE, now).candles
+        except MalformedCandles:
+            continue
+        assert not np.isinf(build(frame)).any(axis=None), seed
+        bars += max(0, len(frame) - WARM_UP)
+    assert bars > 3_000
 
 
 # No feature depends on the unit or on how much history there is ---------------------------------

@@ -3,10 +3,10 @@ from threading import Barrier, Thread
 from time import sleep
 
 import pytest
+from marketpulse.journal import Journal
 
 from marketpulse.errors import InsufficientCash
 from marketpulse.events import Rejection
-from marketpulse.journal import Journal
 from marketpulse.ledger import fold
 from tests.books import BTC, NOON, deposit, fill
 

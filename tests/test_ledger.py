@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from marketpulse.journal import Journal
 
 from marketpulse.errors import InsufficientCash, InsufficientPosition, InvalidOrder
 from marketpulse.events import Deposit, Fill, Side
-from marketpulse.journal import Journal
 from marketpulse.ledger import (
     Ledger,
     Position,

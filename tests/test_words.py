@@ -7,6 +7,7 @@ import pytest
 from marketpulse.breakdown import WildnessRecord
 from marketpulse.horizons import LONG, MINUTE
 from marketpulse.words import (
+    RULE_WORDS,
     UNKNOWN,
     VERDICT_WORDS,
     age_text,
@@ -15,6 +16,7 @@ from marketpulse.words import (
     percent_text,
     price_digits,
     price_text,
+    rule_text,
     source_text,
     strip_text,
     trust_text,
@@ -123,6 +125,32 @@ def test_without_a_tail_there_is_no_verdict():
 @pytest.mark.parametrize(("price", "digits"), [(62_830, 2), (1_843, 2), (0.5312, 4), (2e-5, 8)])
 def test_amounts_of_cheap_coins_need_more_digits(price, digits):
     assert price_digits(price) == digits
+
+
+@pytest.mark.parametrize(
+    ("rule", "count", "text"),
+    [
+        ("price", 1, "1 candle without a usable price dropped"),
+        ("price", 2, "2 candles without a usable price dropped"),
+        ("range", 3, "3 candles with an impossible high or low dropped"),
+        ("future", 1, "1 candle from the future dropped"),
+        ("time", 2, "2 candles with an impossible time dropped"),
+        ("duplicate", 1, "1 repeated candle merged"),
+        ("duplicate", 1_234, "1,234 repeated candles merged"),
+        ("conflict", 2, "2 candles told twice with different prices"),
+        ("volume", 1, "1 candle without a usable volume"),
+        ("wick", 2, "2 candles with a wick that forecasts ignore"),
+        ("jump", 2, "2 candles with a sudden jump of the price"),
+        ("revised", 1, "1 closed candle revised by the venue"),
+        ("revised", 2, "2 closed candles revised by the venue"),
+    ],
+)
+def test_a_cleaning_rule_is_told_by_what_it_did(rule, count, text):
+    assert rule_text(rule, count) == text
+
+
+def test_every_cleaning_rule_has_words_of_its_own():
+    assert len({rule_text(rule, 1) for rule in RULE_WORDS}) == len(RULE_WORDS) == 10
 
 
 def test_without_trust_the_sentence_says_that_the_forecast_is_the_last_price():

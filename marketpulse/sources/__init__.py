@@ -8,6 +8,8 @@ import pandas as pd
 
 from marketpulse.candles import Cleaned
 
+NO_OFFSET = pd.Timedelta(0)
+
 
 @dataclass(frozen=True, slots=True)
 class Quote:
@@ -58,12 +60,39 @@ class VenueState:
     answered: pd.Timestamp | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where candles come from at one moment, and how reliably.
+
+    Attributes
+    ----------
+    venues : tuple of VenueState
+        Every venue that may be asked, the preferred one first; none for a recording.
+    clock_offset : pandas.Timedelta
+        By how much the clock of the venue in use is ahead of this machine's.
+    cache_problem : str
+        Why candles are not kept on disk, as a sentence; empty if they are, or need not be.
+    """
+
+    venues: tuple[VenueState, ...] = ()
+    clock_offset: pd.Timedelta = NO_OFFSET
+    cache_problem: str = ""
+
+
 class CandleSource(Protocol):
-    """One origin of one-minute candles and quotes."""
+    """One origin of one-minute candles and quotes.
+
+    ``now`` is the time on this machine, or a replay's. A source that knows better, because its
+    venue says what time it is, corrects it by the offset that its `provenance` tells.
+    """
 
     @property
     def venue(self) -> str:
         """Name of the venue whose prices these are, in lower case."""
+        ...
+
+    def provenance(self, now: pd.Timestamp) -> Provenance:
+        """How it stands with the venues at ``now``."""
         ...
 
     def pages(self, symbol: str, *, start: pd.Timestamp, now: pd.Timestamp) -> Iterator[Cleaned]:

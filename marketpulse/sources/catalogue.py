@@ -6,17 +6,24 @@ from pathlib import Path
 
 from marketpulse.errors import SourceUnavailable
 from marketpulse.sources import CandleSource
+from marketpulse.sources.candle_cache import CandleCache
 from marketpulse.sources.chain import ChainSource
-from marketpulse.sources.exchange import VENUES, ExchangeSource
+from marketpulse.sources.exchange import ExchangeSource
 from marketpulse.sources.recorded import Recording, load, load_sample
+from marketpulse.sources.venues import DEFAULT_ORDER
 from marketpulse.sources.yahoo import YahooSource
 
 AUTO = "auto"
 SAMPLE = "sample"
-LIVE = (AUTO, *VENUES, "yahoo")
+LIVE = (AUTO, *DEFAULT_ORDER, "yahoo")
 # Points every venue at one server that speaks their wire formats, for trying things out offline.
 SERVER_VARIABLE = "MARKETPULSE_EXCHANGE_SERVER"
 RECORDING_SUFFIXES = (".csv", ".csv.gz", ".parquet")
+
+
+def stand_in() -> str | None:
+    """Address of the server that stands for every venue, if there is one."""
+    return os.environ.get(SERVER_VARIABLE) or None
 
 
 def recordings_folder(home: Path) -> Path:
@@ -31,18 +38,20 @@ def recorded_names(home: Path) -> tuple[str, ...]:
     return (SAMPLE, *(f.name for f in files if f.name.lower().endswith(RECORDING_SUFFIXES)))
 
 
-def live_source(name: str) -> CandleSource:
+def live_source(name: str, home: Path) -> CandleSource:
     """The live source of a name among `LIVE`, or of another venue that ccxt knows.
 
-    Raises
-    ------
-    SourceUnavailable
-        If there is no such venue.
+    Parameters
+    ----------
+    name : str
+    home : pathlib.Path
+        Where its candles are kept.
     """
-    server = os.environ.get(SERVER_VARIABLE)
-    if name == AUTO:
-        return ChainSource([_venue(venue, server) for venue in LIVE if venue != AUTO])
-    return _venue(name, server)
+    server = stand_in()
+    names = [venue for venue in LIVE if venue != AUTO] if name == AUTO else [name]
+    # What a test server sends never happened: it must not be found among the real candles.
+    cache = None if server else CandleCache(home / "candles")
+    return ChainSource([_venue(each, server) for each in names], cache)
 
 
 @cache

@@ -2,15 +2,13 @@
 
 ccxt answers politely to almost anything: an HTML page with status 200 becomes one candle per
 character, a cut-off reply becomes some hundreds. So a reply is judged by what it holds, never by
-the absence of an exception.
+the absence of an exception: by `marketpulse.sources.wire` before ccxt sees it, and here after.
 """
 
-import json
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from difflib import get_close_matches
-from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -18,36 +16,42 @@ import pandas as pd
 
 from marketpulse import candles as candle_table
 from marketpulse.candles import Cleaned
-from marketpulse.errors import MalformedCandles, SourceUnavailable, UnknownSymbol
+from marketpulse.errors import (
+    BadReply,
+    DataError,
+    MalformedCandles,
+    SourceUnavailable,
+    UnknownSymbol,
+    VenueTroubled,
+    VenueUnreachable,
+)
 from marketpulse.horizons import ONE_MINUTE
-from marketpulse.sources import Quote
+from marketpulse.sources import Provenance, Quote, replies
+from marketpulse.sources.gateway import Gateway
+from marketpulse.sources.venues import KNOWN, UNKNOWN
 
-VENUES = ("bitstamp", "coinbase", "kraken", "gemini")
-"""The default order: all of them serve BTC/USD, and answer to hosts in the United States."""
-
-# Kraken has the last 720 minutes and no more; Gemini ignores how far back it is asked to go.
-_ONE_REPLY = frozenset({"kraken", "gemini"})
+if TYPE_CHECKING:
+    from marketpulse.sources.wire import Wire
 
 # The newest page asks for at least this many bars, however few are wanted: a quiet quarter of an
 # hour is no failure, and one impossible row is not yet 1 % of the reply.
 _LEAST_BARS = 300
 
-_DEFAULT_PAGE_BARS = 300
-_TIMEOUT_MS = 6000
 _LEAST_READABLE_SHARE = 0.9
+
+# For how long two markets of one venue may use the same reply. Less than a market waits before it
+# asks again for a bar that was not there yet.
+_PAGE_KEPT_S, _QUOTE_KEPT_S = 4.0, 1.5
+# How old the list of pairs may get, and how old when a pair is not in it.
+_LIST_KEPT_S, _SHORT_LIST_KEPT_S = 86_400.0, 3_600.0
+# Lists of pairs are long: Binance's has more than 10 MB.
+_MOST_LIST_BYTES = 32_000_000
 
 # Derivatives are never asked for, and their lists cost a request each.
 _SPOT_ONLY = {"binance": {"types": ["spot"]}, "okx": {"types": ["spot"]}}
 
 # What ccxt's parsers raise on JSON of a shape that they do not expect.
 _SHAPE_ERRORS = (LookupError, TypeError, AttributeError, ValueError)
-
-_REFUSALS = {
-    403: "refused this server (403)",
-    418: "has banned this server for asking too often (418)",
-    429: "is asked too often (429)",
-    451: "is not available from this server's country (451)",
-}
 
 
 class ExchangeSource:
@@ -59,26 +63,24 @@ class ExchangeSource:
         ccxt's name of the exchange.
     base_url : str, optional
         Root to which ``/<venue>/...`` is sent instead of the exchange, for tests on loopback.
-
-    Raises
-    ------
-    SourceUnavailable
-        If there is no exchange of that name.
     """
 
     def __init__(self, venue: str, base_url: str | None = None) -> None:
         self._venue = venue
         self._base_url = base_url
-        # ccxt's rate limiter does not hold across threads: without the lock, 20 threads send 20
-        # requests at once.
-        self._lock = Lock()
+        self._facts = KNOWN.get(venue, UNKNOWN)
+        self._gateway = Gateway(venue, self._wire)
         self._client: Any = None
-        self._status: int | None = None
+        self._listed = float("-inf")
 
     @property
     def venue(self) -> str:
         """Name of the exchange, as ccxt spells it."""
         return self._venue
+
+    def provenance(self, now: pd.Timestamp) -> Provenance:
+        """How it stands with this one venue."""
+        return Provenance((self._gateway.state(now),), self._gateway.clock_offset)
 
     def pages(self, symbol: str, *, start: pd.Timestamp, now: pd.Timestamp) -> Iterator[Cleaned]:
         """Closed one-minute candles, newest page first, each of at most the venue's page size.
@@ -90,22 +92,20 @@ class ExchangeSource:
         SourceUnavailable, UnknownSymbol
             As `CandleSource` says.
         """
-        end = now.floor("min") + ONE_MINUTE
+        start, end = start.ceil("min"), now.floor("min") + ONE_MINUTE
+        size = self._facts.page_bars
         newest = True
         while newest or end > start:
-            size = self._page_bars(symbol)
             begin = max(start, end - size * ONE_MINUTE)
             if newest:
                 begin = min(begin, end - min(size, _LEAST_BARS) * ONE_MINUTE)
-            page = self._page(symbol, begin, int((end - begin) / ONE_MINUTE), now)
-            if page is None and not newest:
+            page = self._page(symbol, begin, end, now, newest=newest)
+            if page is None:
                 return
-            if page is None or page.candles.empty:
-                raise SourceUnavailable(f"{self._venue} sent no closed candle of {symbol}.")
-            yield _cut(page, start)
-            if self._venue in _ONE_REPLY:
+            yield replies.from_start(page, start)
+            if self._facts.depth_bars is not None:
                 return
-            end, newest = begin, False
+            end, newest = replies.next_end(page, begin, end), False
 
     def quote(self, symbol: str, *, now: pd.Timestamp) -> Quote:
         """The last trade's price, or the middle of bid and ask where the venue names none.
@@ -115,113 +115,139 @@ class ExchangeSource:
         SourceUnavailable, UnknownSymbol
             As `CandleSource` says.
         """
-        with self._lock:
-            client = self._ready(symbol)
-            ticker = self._ask(lambda: client.fetch_ticker(symbol))
-            self._require_json(client)
+        return self._gateway.call(
+            symbol, "quote", lambda wire: self._quoted(wire, symbol, now),
+            now=now, kept=_QUOTE_KEPT_S,
+        )  # fmt: skip
+
+    def _quoted(self, wire: "Wire", symbol: str, now: pd.Timestamp) -> Quote:
+        client = self._ready(wire, symbol)
+        ticker = self._ask(lambda: client.fetch_ticker(symbol))
         price = ticker.get("last")
         if price is None and ticker.get("bid") and ticker.get("ask"):
             price = (ticker["bid"] + ticker["ask"]) / 2
-        if price is None or not (np.isfinite(price) and price > 0):
-            raise SourceUnavailable(f"{self._venue} sent no price of {symbol}.")
-        sent = ticker.get("timestamp")
-        time = now if sent is None else pd.Timestamp(sent, unit="ms", tz="UTC")
-        return Quote(float(price), time)
-
-    def _page_bars(self, symbol: str) -> int:
-        with self._lock:
-            limits = self._ready(symbol).features.get("spot") or {}
-        return int((limits.get("fetchOHLCV") or {}).get("limit") or _DEFAULT_PAGE_BARS)
+        venue_now, sent = now + self._gateway.clock_offset, ticker.get("timestamp")
+        try:
+            time = venue_now if sent is None else candle_table.times(pd.Series([sent]))[0]
+        except MalformedCandles as error:
+            raise BadReply(f"{self._venue} sent a price of {symbol} of no time.") from error
+        return replies.quote(self._venue, symbol, price, time, venue_now)
 
     def _page(
-        self, symbol: str, begin: pd.Timestamp, bars: int, now: pd.Timestamp
-    ) -> Cleaned | None:
-        """One reply's candles, or None if the reply is a list of none."""
-        whole = self._venue in _ONE_REPLY
-        since, limit = (None, None) if whole else (int(begin.timestamp()) * 1000, bars)
-        with self._lock:
-            client = self._ready(symbol)
-            rows = self._ask(lambda: client.fetch_ohlcv(symbol, "1m", since, limit))
-            self._require_json(client)
-        if rows == []:
-            return None
-        try:
-            return candle_table.clean(_table(rows), ONE_MINUTE, now)
-        except MalformedCandles as error:
-            raise SourceUnavailable(f"{self._venue} sent no usable candles: {error}") from error
+        self, symbol: str, begin: pd.Timestamp, end: pd.Timestamp, now: pd.Timestamp, *,
+        newest: bool,
+    ) -> Cleaned | None:  # fmt: skip
+        """One reply's candles; None if an older page has none."""
+        return self._gateway.call(
+            symbol, (begin, end), lambda wire: self._cleaned(wire, symbol, begin, end, now, newest),
+            now=now, kept=_PAGE_KEPT_S if newest else 0.0,
+        )  # fmt: skip
 
-    def _ready(self, symbol: str) -> Any:
+    def _cleaned(
+        self, wire: "Wire", symbol: str, begin: pd.Timestamp, end: pd.Timestamp,
+        now: pd.Timestamp, newest: bool,
+    ) -> Cleaned | None:  # fmt: skip
+        client = self._ready(wire, symbol)
+        since, limit = int(begin.timestamp()) * 1000, int((end - begin) / ONE_MINUTE)
+        whole = self._facts.depth_bars is not None
+        span = (None, None) if whole else (since, limit)
+        rows = self._ask(lambda: client.fetch_ohlcv(symbol, "1m", *span))
+        if rows == [] and not newest:
+            return None
+        if rows == []:
+            raise BadReply(f"{self._venue} sent no closed candle of {symbol}.")
+        try:
+            return replies.page(
+                self._venue, symbol, _table(rows),
+                since=None if whole else begin, closed_by=wire.closed_by(now),
+            )  # fmt: skip
+        except MalformedCandles as error:
+            raise BadReply(f"{self._venue} sent no usable candles: {error}") from error
+
+    def _ready(self, wire: "Wire", symbol: str) -> Any:
         """The client, its markets loaded, once it is sure to have the pair."""
         if self._client is None:
-            self._client = self._connect()
-        client = self._client
-        markets = self._ask(client.load_markets)
-        pairs = [name for name, m in markets.items() if m["spot"] and m["active"] is not False]
+            self._client = self._connected(wire)
+        pairs = self._pairs(wire, _LIST_KEPT_S)
+        if pairs and symbol not in pairs:
+            pairs = self._pairs(wire, _SHORT_LIST_KEPT_S)
         if not pairs:
-            raise SourceUnavailable(f"{self._venue} sent no list of its pairs.")
+            raise BadReply(f"{self._venue} sent no list of its pairs.")
         if symbol not in pairs:
             raise UnknownSymbol(_unknown(self._venue, symbol, pairs))
-        return client
+        if "1m" not in self._client.timeframes:
+            raise SourceUnavailable(f"{self._venue} has no one-minute candles.")
+        return self._client
 
-    def _connect(self) -> Any:
+    def _pairs(self, wire: "Wire", kept: float) -> list[str]:
+        """The pairs that are traded there, as listed at most ``kept`` seconds ago."""
+        client, old = self._client, time.monotonic() - self._listed > kept
+        if old:
+            usual, wire.most_bytes = wire.most_bytes, _MOST_LIST_BYTES
+            try:
+                self._ask(lambda: client.load_markets(reload=True))
+            finally:
+                wire.most_bytes = usual
+        pairs = [
+            name for name, m in client.markets.items() if m["spot"] and m["active"] is not False
+        ]
+        if pairs and old:
+            self._listed = time.monotonic()
+        return pairs
+
+    def _wire(self) -> "Wire":
+        from marketpulse.sources.wire import Wire
+
+        return Wire(self._venue)
+
+    def _connected(self, wire: "Wire") -> Any:
         import ccxt
 
         if self._venue not in ccxt.exchanges:
             raise SourceUnavailable(f"There is no exchange named {self._venue}.")
-        client = getattr(ccxt, self._venue)({"timeout": _TIMEOUT_MS})
+        # The wire keeps to the rate: ccxt's own limiter does not hold across threads.
+        client = getattr(ccxt, self._venue)({"session": wire, "enableRateLimit": False})
+        wire.interval = client.rateLimit / 1000
         # What currencies there are changes no candle, and costs Coinbase three requests.
         client.has["fetchCurrencies"] = False
+        # It would cut a reply to what was asked for before anybody has judged it: of one in which
+        # bars come twice, the newest would be lost.
+        client.filter_by_since_limit = lambda rows, *_, **__: rows
         if self._venue in _SPOT_ONLY:
             client.options["fetchMarkets"] = _SPOT_ONLY[self._venue]
         if self._base_url is not None:
-            client.urls["api"] = _moved(client.urls["api"], f"{self._base_url}/{self._venue}")
-        client.session.hooks["response"].append(self._note_status)
+            client.urls["api"] = _rooted(client.urls["api"], f"{self._base_url}/{self._venue}")
         return client
-
-    def _note_status(self, response: Any, **_: Any) -> None:
-        self._status = response.status_code
 
     def _ask(self, request: Callable[[], Any]) -> Any:
         """What the client answers; every way in which it fails becomes one of our errors."""
         import ccxt
 
-        self._status = None
         try:
             return request()
         except ccxt.BadSymbol as error:
             raise UnknownSymbol(f"{self._venue} does not know this pair.") from error
-        except (ccxt.BaseError, OSError) as error:  # all that requests raises is an OSError
-            raise SourceUnavailable(f"{self._venue} {_why(error, self._status)}.") from error
+        except ccxt.BaseError as error:
+            raise _translated(self._venue, error) from error
         except _SHAPE_ERRORS as error:
-            raise SourceUnavailable(f"{self._venue} sent a page that is no data.") from error
-
-    def _require_json(self, client: Any) -> None:
-        try:
-            json.loads(client.last_http_response)
-        except (ValueError, TypeError) as error:
-            raise SourceUnavailable(f"{self._venue} sent a page that is no data.") from error
+            raise BadReply(f"{self._venue} sent a page that is no data.") from error
 
 
-def refusal(status: int) -> str:
-    """What an HTTP status of 400 or above means, in words that follow the venue's name."""
-    if status in _REFUSALS:
-        return _REFUSALS[status]
-    return f"has trouble of its own ({status})" if status >= 500 else f"refused us ({status})"
-
-
-def _why(error: Exception, status: int | None) -> str:
-    """Why a request failed, in words that follow the venue's name."""
+def _translated(venue: str, error: Exception) -> DataError:
+    """Our error for one that ccxt read out of a reply whose status told of none."""
     import ccxt
 
-    if status is not None and status >= 400:
-        return refusal(status)
+    from marketpulse.sources.wire import refused
+
     if isinstance(error, ccxt.RestrictedLocation):
-        return "is not available from this server's country"
+        return refused(venue, 451)
+    if isinstance(error, ccxt.RateLimitExceeded | ccxt.DDoSProtection):
+        return refused(venue, 429)
+    if isinstance(error, ccxt.OnMaintenance):
+        return VenueTroubled(f"{venue} is being maintained.")
     if isinstance(error, ccxt.RequestTimeout):
-        return "did not answer in time"
-    if isinstance(error, ccxt.NetworkError | OSError) and status is None:
-        return "cannot be reached"
-    return "answered with an error"
+        return VenueUnreachable(f"{venue} did not answer in time.")
+    return SourceUnavailable(f"{venue} answered with an error.")
 
 
 def _table(rows: Any) -> pd.DataFrame:
@@ -230,21 +256,18 @@ def _table(rows: Any) -> pd.DataFrame:
     Raises
     ------
     MalformedCandles
-        If they are not that, or fewer than 90 % of them hold six finite numbers.
+        If they are not that, or fewer than 90 % of them hold a time and four prices.
     """
     if not isinstance(rows, list) or not all(isinstance(r, list) and len(r) >= 6 for r in rows):
         raise MalformedCandles("Its rows are no candles.")
     values = pd.DataFrame([row[:6] for row in rows], columns=["time", *candle_table.COLUMNS])
-    numbers = values.apply(pd.to_numeric, errors="coerce").to_numpy("float64")
+    # An unknown volume is no reason to doubt the prices.
+    needed = values[["time", *candle_table.PRICES]]
+    numbers = needed.apply(pd.to_numeric, errors="coerce").to_numpy("float64")
     readable = np.isfinite(numbers).all(axis=1).mean()
     if readable < _LEAST_READABLE_SHARE:
         raise MalformedCandles(f"Only {readable:.0%} of its {len(rows)} rows are numbers.")
     return candle_table.table(candle_table.times(values["time"]), values)
-
-
-def _cut(page: Cleaned, start: pd.Timestamp) -> Cleaned:
-    kept = page.candles[page.candles.index >= start]
-    return Cleaned(kept, replace(page.report, filled=int(kept["filled"].sum())))
 
 
 def _unknown(venue: str, symbol: str, pairs: list[str]) -> str:
@@ -253,8 +276,8 @@ def _unknown(venue: str, symbol: str, pairs: list[str]) -> str:
     return f"{venue} has no pair {symbol}{hint}."
 
 
-def _moved(urls: Any, root: str) -> Any:
+def _rooted(urls: Any, root: str) -> Any:
     """The table of API roots with every host replaced by ``root``, its paths kept."""
     if isinstance(urls, dict):
-        return {name: _moved(url, root) for name, url in urls.items()}
+        return {name: _rooted(url, root) for name, url in urls.items()}
     return root + urlsplit(urls).path

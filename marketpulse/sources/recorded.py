@@ -15,7 +15,7 @@ from marketpulse import candles as candle_table
 from marketpulse.candles import CandleReport, Cleaned
 from marketpulse.errors import MalformedCandles, SourceUnavailable, UnknownSymbol
 from marketpulse.horizons import ONE_MINUTE
-from marketpulse.sources import Quote
+from marketpulse.sources import Provenance, Quote
 
 SAMPLE_PATH = Path(__file__).parents[1] / "data" / "bitstamp_btcusd_1min_14d.csv.gz"
 
@@ -110,6 +110,10 @@ class RecordedSource:
     def venue(self) -> str:
         """Name of the venue that the recording is from."""
         return self.recording.venue
+
+    def provenance(self, now: pd.Timestamp) -> Provenance:  # noqa: ARG002  it is always the same
+        """That nobody is asked."""
+        return Provenance()
 
     def pages(self, symbol: str, *, start: pd.Timestamp, now: pd.Timestamp) -> Iterator[Cleaned]:
         """The one page of candles that open at or after ``start`` and have closed by ``now``.

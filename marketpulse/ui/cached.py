@@ -11,8 +11,9 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from marketpulse import accuracy_charts, charts, report, tables
+from marketpulse import accuracy_charts, charts, health, report, tables
 from marketpulse.events import Fill
+from marketpulse.health import Gaps
 from marketpulse.hub import Hub
 from marketpulse.report import Report, View
 from marketpulse.settings import DEFAULTS, Settings
@@ -132,6 +133,16 @@ def shared_hindsight_chart(snapshot: Snapshot, view: View, said: Said) -> go.Fig
     """What was known and said at a past bar, and what came; drawn once per closed bar."""
     key = _view_key(snapshot, view)
     return _hindsight_chart(key, said.forecast.as_of, snapshot.candles, said)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _gaps(key: MarketKey, revision: int, asked_at: pd.Timestamp, _candles: pd.DataFrame) -> Gaps:
+    return health.gaps(_candles)
+
+
+def shared_gaps(snapshot: Snapshot) -> Gaps:
+    """What is missing in a snapshot's candles, searched once per closed bar."""
+    return _gaps(snapshot.key, snapshot.revision, snapshot.asked_at, snapshot.candles)
 
 
 @st.cache_resource(show_spinner=False)

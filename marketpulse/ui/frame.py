@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 from streamlit_autorefresh import st_autorefresh
 
+from marketpulse import health
 from marketpulse.errors import TooManyHorizons
 from marketpulse.hub import Hub
 from marketpulse.journal import Journal
@@ -25,6 +26,7 @@ PAGES = (
     ("app.py", "Live", ":material/show_chart:"),
     ("pages/Accuracy.py", "Accuracy", ":material/target:"),
     ("pages/Ledger.py", "Ledger", ":material/receipt_long:"),
+    ("pages/Health.py", "Health", ":material/monitor_heart:"),
 )
 # A file of our own: a named icon would be fetched from another host.
 ICON = Path(__file__).with_name("icon.svg")
@@ -46,6 +48,8 @@ class Frame:
     market : Market
         Only for the price of a fill; everything drawn comes from ``snapshot``.
     snapshot : Snapshot
+    live : Snapshot
+        Of the market that was asked for: another one only while a replay stands in for it.
     report : Report
     journal : Journal
         The visitor's book of this market.
@@ -54,6 +58,7 @@ class Frame:
     settings: Settings
     market: Market
     snapshot: Snapshot
+    live: Snapshot
     report: Report
     journal: Journal
 
@@ -77,7 +82,7 @@ def open_frame(title: str) -> Frame:
         freeze_imports()
     _start_timer(settings, snapshot, seen, time.perf_counter() - started)
     journal = session.book(snapshot)
-    return Frame(settings, market, snapshot, seen, journal)
+    return Frame(settings, market, snapshot, live.snapshot, seen, journal)
 
 
 def _watch(hub: Hub, settings: Settings) -> tuple[Market, str]:
@@ -117,7 +122,8 @@ def _keep_url(settings: Settings) -> None:
 
 def _draw_navigation(settings: Settings) -> None:
     query = settings.to_query()
-    with st.container(horizontal=True, gap="small"):
+    # So close that a phone of 390 pixels has them in one row.
+    with st.container(horizontal=True, gap="xsmall"):
         for path, label, icon in PAGES:
             st.page_link(path, label=label, icon=icon, query_params=query)
 
@@ -129,10 +135,8 @@ def _draw_provenance(shown: Snapshot, live: Snapshot, settings: Settings) -> Non
     elif not shown.has_candles:
         _draw_empty_state(shown)
     elif shown.problem:
-        st.warning(
-            f"{shown.problem} The last good candles stay, {age_text(shown.age)} old.",
-            icon=":material/cloud_off:",
-        )
+        age = f", {age_text(shown.age)} old" if shown.clock_known else ""
+        st.warning(f"{shown.problem} The last good candles stay{age}.", icon=":material/cloud_off:")
         _offer_replay()
     trouble = hub().worker_errors.get(shown.key)
     if trouble:
@@ -140,27 +144,17 @@ def _draw_provenance(shown: Snapshot, live: Snapshot, settings: Settings) -> Non
     if shown.record_problem:
         st.warning(shown.record_problem, icon=":material/history_edu:")
     if shown.has_candles:
-        st.caption(provenance(shown))
+        _draw_bar(shown, settings)
     if shown.ended:
         st.button(
             "Replay again", on_click=_replay_again, args=(settings,), icon=":material/replay:"
         )
 
 
-def provenance(shown: Snapshot) -> str:
-    """Where the candles are from, what time it is there, and how old the newest is."""
-    pair = f"**{shown.key.symbol}** · {shown.venue}"
-    if shown.replay is not None:
-        first, last = shown.replay.first, shown.replay.last
-        dates = f"{first:%-d %b} to {last:%-d %b %Y}"
-        pair = f":violet-badge[Replay at {shown.replay.speed:g}×] {pair}, {dates}"
-    else:
-        pair = f":blue-badge[Live] {pair}"
-    clock = f"{shown.now:%Y-%m-%d %H:%M:%S} UTC"
-    age = f"newest candle closed {age_text(shown.age)} ago"
-    filled = f" · {shown.report.filled} minutes without a trade" if shown.report.filled else ""
-    dropped = "".join(f" · {count} dropped ({rule})" for rule, count in shown.report.dropped)
-    return f"{pair} · {clock} · {age}{filled}{dropped}"
+def _draw_bar(shown: Snapshot, settings: Settings) -> None:
+    bar = health.bar_text(shown, pd.Timedelta(seconds=settings.refresh))
+    # Small, but not as faint as a caption: a warning in it is to be seen.
+    st.markdown(f":small[{bar}]")
 
 
 def _draw_way_back(live: Snapshot, settings: Settings) -> None:

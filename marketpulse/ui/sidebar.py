@@ -47,6 +47,7 @@ def _draw_market(page: str, settings: Settings) -> None:
     st.selectbox(
         "Symbol",
         symbols,
+        symbols.index(settings.symbol),
         key=_seeded(page, "symbol", settings.symbol),
         on_change=_take,
         args=(page, "symbol"),
@@ -58,6 +59,7 @@ def _draw_market(page: str, settings: Settings) -> None:
     st.selectbox(
         "Candles from",
         names,
+        names.index(settings.source),
         key=_seeded(page, "source", settings.source),
         on_change=_take,
         args=(page, "source"),
@@ -136,6 +138,7 @@ def _slider(page: str, name: str, value: float) -> None:
         f"{knob.label} ({knob.unit})" if knob.unit else knob.label,
         kind(knob.low),
         kind(knob.high),
+        kind(value),
         step=kind(knob.step),
         key=_seeded(page, name, kind(value)),
         on_change=_take,
@@ -151,6 +154,7 @@ def _choice(
     st.segmented_control(
         label,
         choices,
+        default=value,
         key=_seeded(page, name, value),
         on_change=_take,
         args=(page, name),
@@ -164,7 +168,12 @@ def _key(page: str, name: str) -> str:
 
 
 def _seeded(page: str, name: str, value: Any) -> str:
-    """The key of a widget that shows ``value``. Untouched if it does already: no typing is lost."""
+    """The key of a widget that shows ``value``. Untouched if it does already: no typing is lost.
+
+    The widget gets ``value`` as its default as well. What is only set here reaches the browser in
+    one message, which is lost if the rerun is interrupted; a widget that appears after that would
+    show its lowest value, and report it as if the visitor had chosen it.
+    """
     key = _key(page, name)
     if st.session_state.get(key) != value:
         st.session_state[key] = value

@@ -6,7 +6,7 @@ from typing import Literal
 import pandas as pd
 import streamlit as st
 
-from marketpulse import orders
+from marketpulse import health, orders
 from marketpulse.costs import Costs
 from marketpulse.errors import InvalidOrder
 from marketpulse.events import Fill, Order, Rejection
@@ -17,7 +17,7 @@ from marketpulse.market import Market
 from marketpulse.snapshot import Snapshot
 from marketpulse.ui import session
 from marketpulse.ui.frame import Frame
-from marketpulse.words import age_text, money_text, price_text
+from marketpulse.words import money_text, price_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +55,9 @@ def carry_out(ticket: Ticket, market: Market, journal: Journal) -> None:
 
 
 def _filled(ticket: Ticket, snapshot: Snapshot, ledger: Ledger) -> Fill:
-    price = snapshot.price
-    if price is None or snapshot.stale:
-        raise InvalidOrder(f"No trade: the newest candle is {age_text(snapshot.age)} old.")
-    if snapshot.ended:
-        raise InvalidOrder("No trade: the replay has ended.")
+    price, refusal = snapshot.price, health.refusal(snapshot)
+    if price is None or refusal:
+        raise InvalidOrder(refusal)
     order = _order(ticket, snapshot.now, price)
     seen = Price.of(snapshot.now, price, snapshot.venue)
     fill = filled(order, append(ledger, order), seen, None)
@@ -103,8 +101,11 @@ def draw_ticket(frame: Frame) -> None:
         ("sell", f"Sell {said} {currency} of {base}", held),
         ("sell all", f"Sell all {base}", held),
     )
+    refusal = health.refusal(frame.snapshot)
+    if refusal:
+        st.caption(f":material/block: {refusal}")
     for deed, label, possible in labels:
-        _draw_button(frame, deed, label, amount, possible)  # type: ignore[arg-type]
+        _draw_button(frame, deed, label, amount, possible and not refusal)  # type: ignore[arg-type]
     _draw_last_order(frame.journal, currency)
 
 
@@ -123,7 +124,7 @@ def _draw_button(
         key=f"ticket-{ticket.id}",
         on_click=carry_out,
         args=(ticket, frame.market, book),
-        disabled=not possible or frame.snapshot.price is None,
+        disabled=not possible,
         type="primary" if deed == "buy" else "secondary",
         width="stretch",
     )
