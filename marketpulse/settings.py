@@ -8,12 +8,12 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal
+from typing import Any
 
 from marketpulse.horizons import LONG, MINUTE, Horizon
-
-Centre = Literal["trusted", "raw"]
-Reference = Literal["last buy", "average cost"]
+from marketpulse.strategies import RULES
+from marketpulse.terms import Centre as Centre
+from marketpulse.terms import Reference as Reference
 
 DEFAULT_SYMBOL = "BTC/USD"
 SYMBOL_PATTERN = re.compile(r"[A-Z0-9]{1,10}/[A-Z]{3,5}")
@@ -139,6 +139,18 @@ class Settings:
     )
     centre: Centre = "trusted"
     reference: Reference = "last buy"
+    rule: str = "distance"
+    chance: float = _number(
+        60,
+        Knob(
+            5,
+            95,
+            5,
+            "%",
+            "Chance of a profit",
+            "For the rule by chance: the bands must make a net profit at least so likely.",
+        ),
+    )
 
     @property
     def horizons(self) -> tuple[Horizon, Horizon]:
@@ -176,15 +188,30 @@ class Settings:
 
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
-    "Lean": {"centre": "raw", "buy_mae": 0.0, "sell_mae": 0.0, "margin": 0.0, "fee": 0.0},
+    "Lean": {
+        "rule": "distance",
+        "centre": "raw",
+        "buy_mae": 0.0,
+        "sell_mae": 0.0,
+        "margin": 0.0,
+        "fee": 0.0,
+    },
     "After costs": {
+        "rule": "distance",
         "centre": "trusted",
         "buy_mae": 0.25,
         "sell_mae": 0.25,
         "margin": 0.0,
         "fee": None,
     },
-    "Strict": {"centre": "trusted", "buy_mae": 1.0, "sell_mae": 1.0, "margin": 0.0, "fee": None},
+    "Strict": {
+        "rule": "distance",
+        "centre": "trusted",
+        "buy_mae": 1.0,
+        "sell_mae": 1.0,
+        "margin": 0.0,
+        "fee": None,
+    },
 }
 PRESET_HELP: Mapping[str, str] = {
     "Lean": "Acts on what the trees say. Ignores uncertainty and costs.",
@@ -238,6 +265,7 @@ _PARSERS: dict[str, Any] = {name: _parser(name) for name in KNOBS} | {
     "speed": lambda value: _one_of(REPLAY_SPEEDS, value),
     "centre": lambda value: _one_of(CENTRES, value),
     "reference": lambda value: _one_of(REFERENCES, value),
+    "rule": lambda value: _one_of(tuple(RULES), value),
 }
 
 _OPTIONAL = ("fee", "hold")

@@ -11,9 +11,11 @@ PACKAGE = "marketpulse"
 ORDER = [
     "errors",
     "horizons",
+    "costs",
+    "terms",
+    "strategies",
     "settings",
     "candles",
-    "costs",
     "features",
     "dataset",
     "bands",

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from marketpulse.horizons import LONG, MINUTE
 from marketpulse.settings import KNOBS, PRESET_HELP, PRESETS, REPLAY_SPEEDS, Settings
+from marketpulse.strategies import RULES
 
 WHOLE = ["refresh", "minute", "long", "tail", "hold"]
 
@@ -19,6 +20,7 @@ choices = st.fixed_dictionaries(
         "speed": st.sampled_from(REPLAY_SPEEDS),
         "centre": st.sampled_from(["trusted", "raw"]),
         "reference": st.sampled_from(["last buy", "average cost"]),
+        "rule": st.sampled_from(list(RULES)),
     }
 )
 
@@ -222,7 +224,7 @@ def test_a_preset_sets_every_threshold_and_nothing_else(name):
     )
     made = asked.changed(**PRESETS[name])
     assert {field: getattr(made, field) for field in PRESETS[name]} == PRESETS[name]
-    assert set(PRESETS[name]) == {"centre", "buy_mae", "sell_mae", "margin", "fee"}
+    assert set(PRESETS[name]) == {"rule", "centre", "buy_mae", "sell_mae", "margin", "fee"}
     assert made.symbol == "ETH/EUR"
     assert PRESET_HELP[name]
 
