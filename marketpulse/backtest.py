@@ -12,6 +12,7 @@ import pandas as pd
 from marketpulse import orders
 from marketpulse.chain import Gated, round_trips
 from marketpulse.costs import Costs
+from marketpulse.curves import equity_curve
 from marketpulse.desk import Desk
 from marketpulse.desk import Trading as Trading
 from marketpulse.desk import holding as holding
@@ -19,6 +20,7 @@ from marketpulse.events import Deposit, Event, Side
 from marketpulse.fills import Execution, Price, filled_by
 from marketpulse.ledger import Ledger, equity, fold
 from marketpulse.money import decimal
+from marketpulse.performance import Summary, summary
 from marketpulse.signals import Thresholds
 from marketpulse.tape import Tape, taped, timestamp
 
@@ -85,6 +87,32 @@ def run(
     ledger = book_of(tape, made, trading)
     bought = sum(deal.side == Side.BUY for deal in made)
     return Outcome(len(decisions), bought, net(tape, ledger, trading), ledger)
+
+
+@dataclass(frozen=True, slots=True)
+class BacktestResult:
+    """A run in the figures of any book.
+
+    Attributes
+    ----------
+    ledger : Ledger
+    curve : pandas.DataFrame
+        As `marketpulse.curves.equity_curve`, at the close of every bar that was decided on. Its
+        ``hold`` pays no costs, so it is the harder to beat.
+    summary : Summary
+    """
+
+    ledger: Ledger
+    curve: pd.DataFrame
+    summary: Summary
+
+
+def result_of(tape: Tape, desk: Desk, rule: Gated) -> BacktestResult:
+    """Carry out a rule over a tape with at least one bar."""
+    ledger = book_of(tape, deals(tape, desk, rule), desk.trading)
+    times = pd.DatetimeIndex(pd.to_datetime(tape.times, unit="us", utc=True)).as_unit("us")
+    closes = pd.Series(tape.known["price"], index=times)
+    return BacktestResult(ledger, equity_curve(ledger.events, closes), summary(ledger, closes))
 
 
 def deals(tape: Tape, desk: Desk, rule: Gated) -> list[Deal]:

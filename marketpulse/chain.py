@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from marketpulse.costs import Costs
-from marketpulse.desk import Desk
+from marketpulse.desk import FIGURES, Desk
 from marketpulse.signals import Holding, Thresholds, fires
 from marketpulse.tape import MINUTE_US, Column, Rows, Tape
 
@@ -82,7 +82,7 @@ def round_trips(
 def _searched(tape: Tape, desk: Desk, rule: Gated, bought: list[int]) -> list[tuple[float, int]]:
     """The cost of each purchase and the row that sells it."""
     rows = np.array(bought)
-    costs = desk.costs(tape.candle[rows], rule.thresholds.reference)
+    costs = desk.purchases(tape.candle[rows])[:, FIGURES.index(rule.thresholds.reference)]
     sold = _sale_rows(tape, rule, rows, tape.again[rows], costs)
     return list(zip(costs.tolist(), sold.tolist(), strict=True))
 

@@ -1,6 +1,6 @@
 """Where the orders of a backtest are executed: at the opens of candles, as live orders are."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal, localcontext
 
 import numpy as np
@@ -12,9 +12,15 @@ from marketpulse.events import Fill, Side
 from marketpulse.fills import Execution, executed
 from marketpulse.ledger import Ledger, Position
 from marketpulse.money import CONTEXT, PLACES, decimal, to_price
+from marketpulse.settings import REFERENCES
 from marketpulse.signals import Holding, Thresholds
 from marketpulse.tape import Column, Rows, Tape
 from marketpulse.terms import Reference
+
+# What is remembered of a purchase: its quantity, what was paid with the fee, and for each kind of
+# reference what a sale of it must beat, as `holding` has it.
+QUANTITY, PAID = 0, 1
+FIGURES = ("quantity", "paid", *REFERENCES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,23 +42,32 @@ class Trading:
     costs: Costs
 
 
-@dataclass(slots=True)
 class Desk:
     """Executes the orders of runs over the same candles.
 
     What the one amount buys at a candle does not depend on the run, so it is worked out once for
-    all of them.
+    all of them; `figures` of it travel to other processes.
 
-    Attributes
+    Parameters
     ----------
     tape : Tape
+        Any of these candles.
     trading : Trading
+    figures : ndarray of shape (m + 1, 4), optional
+        As another desk has them.
     """
 
-    tape: Tape
-    trading: Trading
-    _bought: dict[int, Execution | None] = field(default_factory=dict)
-    _costs: dict[Reference, Column] = field(default_factory=dict)
+    def __init__(self, tape: Tape, trading: Trading, figures: Column | None = None) -> None:
+        self.tape, self.trading = tape, trading
+        self._bought: dict[int, Execution | None] = {}
+        # Infinite is what nobody has asked for yet. The last row is that of candle -1: nothing.
+        self.figures = np.full((len(tape.opens) + 1, len(FIGURES)), np.inf)
+        self.figures[-1] = np.nan
+        if figures is not None:
+            self.figures[:] = figures
+
+    def __reduce__(self) -> tuple[type["Desk"], tuple[Tape, Trading, Column]]:
+        return Desk, (self.tape, self.trading, self.figures)
 
     def bought(self, candle: int) -> Execution | None:
         """What the amount buys at a candle's open; None if it is too small or too large for it."""
@@ -71,6 +86,16 @@ class Desk:
         amount = orders.amount_of(self.trading.amount) - 2 * dearest * PLACES
         return amount * (1 + decimal(self.trading.costs.fee_bps).scaleb(-4)) - PLACES
 
+    def purchases(self, candles: Rows) -> Column:
+        """The `FIGURES` of a purchase at each candle, shape (n, 4).
+
+        NaN where nothing could be bought, or the candle is -1.
+        """
+        for candle in candles[np.isinf(self.figures[candles, 0])].tolist():
+            done = self.bought(candle)
+            self.figures[candle] = np.nan if done is None else _figures(done)
+        return self.figures[candles]
+
     def _executed(self, side: Side, asked: Decimal, candle: int) -> Execution | None:
         costs, money = self.trading.costs, side == Side.BUY
         volume = self.tape.volume_before(candle) if costs.impact_bps else None
@@ -81,20 +106,10 @@ class Desk:
         except InvalidOrder:
             return None
 
-    def costs(self, candles: Rows, reference: Reference) -> Column:
-        """What a sale of that purchase must beat, as `holding` has it. Shape (n,).
 
-        NaN where nothing could be bought, or the candle is -1.
-        """
-        if reference not in self._costs:
-            # Infinite is what nobody has asked for yet; the last one is that of candle -1.
-            unasked = np.full(len(self.tape.opens), np.inf)
-            self._costs[reference] = np.append(unasked, np.nan)
-        kept = self._costs[reference]
-        for candle in candles[np.isinf(kept[candles])].tolist():
-            done = self.bought(candle)
-            kept[candle] = np.nan if done is None else cost_of(done, reference)
-        return kept[candles]
+def _figures(done: Execution) -> tuple[float, ...]:
+    costs = (cost_of(done, reference) for reference in REFERENCES)
+    return (float(done.quantity), float(done.notional + done.fee), *costs)
 
 
 def holding(ledger: Ledger, symbol: str, thresholds: Thresholds) -> Holding | None:

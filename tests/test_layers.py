@@ -46,8 +46,13 @@ ORDER = [
     "desk",
     "chain",
     "backtest",
+    "paths",
     "words",
+    "placebo",
+    "parallel",
+    "sweep",
     "model_store",
+    "walks",
     "store",
     "sources",
     "sources.candle_cache",
@@ -99,7 +104,7 @@ OUTSIDE = {
     "urllib",
     "yfinance",
 }
-SHELL = {"model_store", "store", "hub", "cli", "__main__"}
+SHELL = {"parallel", "walks", "model_store", "store", "hub", "cli", "__main__"}
 ALLOWED = {("journal", "threading")}  # its lock
 STREAMLIT = {"streamlit", "streamlit_autorefresh"}
 CLOCKS = {"now", "utcnow", "today"}
