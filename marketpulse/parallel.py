@@ -1,16 +1,49 @@
-"""Many tasks at once: on all cores, or wherever joblib has been told to run them.
-
-``with joblib.parallel_config("dask"):`` around a call sends the tasks to the Dask cluster that is
-connected.
-"""
+"""Many tasks at once: on all cores, or on a Dask cluster within `scheduled`."""
 
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, parallel_config
+
+from marketpulse.errors import SchedulerUnavailable
 
 Progress = Callable[[int, int], None]
+
+
+# Seconds in which a scheduler must answer.
+ANSWER_WITHIN = 10
+
+
+@contextmanager
+def scheduled(address: str | None) -> Iterator[None]:
+    """Run what is done in parallel inside on the cluster of a Dask scheduler; here, if None.
+
+    A worker that dies is no matter: the scheduler gives its tasks to the others.
+
+    Raises
+    ------
+    SchedulerUnavailable
+        If it does not answer, or Dask is not installed.
+    """
+    if address is None:
+        yield
+        return
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise SchedulerUnavailable(
+            "A scheduler needs Dask: pip install -r requirements-dask.txt."
+        ) from error
+    try:
+        client: Any = Client(  # type: ignore[no-untyped-call]
+            address, timeout=ANSWER_WITHIN, set_as_default=False
+        )
+    except (OSError, ValueError) as error:  # a time-out is an OSError
+        raise SchedulerUnavailable(f"No Dask scheduler answers at {address[:100]}.") from error
+    with client, parallel_config("dask", client=client):
+        yield
 
 
 def in_parallel(
