@@ -97,7 +97,7 @@ def test_a_signal_says_what_blocks_it_and_by_how_much(changes, rule, reason):
 
 def test_fees_that_block_a_purchase_are_named():
     signal = decide(at(0), known(long_price=100.1), thresholds(), Costs(10), None)
-    assert "costs in and out" in signal.reasons[0]
+    assert "fees in and out" in signal.reasons[0]
 
 
 def test_a_margin_below_nothing_buys_at_a_loss_on_purpose():
