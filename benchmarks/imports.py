@@ -22,8 +22,9 @@ from typing import Any
 
 from benchmarks.claims import at_least, at_most, publish
 from marketpulse.bookfile import Imported, exported, imported
+from marketpulse.books import new_owner
 from marketpulse.errors import ImportRefused, MarketPulseError
-from marketpulse.journal import Journal, new_owner
+from marketpulse.journal import Journal
 from marketpulse.ledger import fold
 from tests.books import NOON
 from tests.hostile_imports import HOSTILE, good, many_deposits, of, sealed

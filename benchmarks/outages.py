@@ -34,6 +34,7 @@ GIVE_UP_S = 180.0
 SETTLED_S = 30.0
 
 FRESH = ":blue[:material/check_circle:] newest candle closed"
+LIVE, LIVE_AGAIN = ":blue-badge[Live]", "Live candles from"
 STALE = "no signal, no trade"
 STAND_IN = "so this is a replay of real BTC/USD candles"
 
@@ -62,6 +63,12 @@ def said(run: Run) -> str:
         if element.HasField(kind)
     )
     return "\n".join(texts)
+
+
+def is_fresh(run: Run) -> bool:
+    """Whether the screen shows the newest candle of a live venue."""
+    text = said(run)
+    return LIVE in text and FRESH in text
 
 
 # First charts ------------------------------------------------------------------------------------
@@ -221,7 +228,7 @@ def outage(folder: Path, faults: Mapping[str, Fault], seconds: float) -> Outage:
         stale = STALE in said(run)
         exchange.heal()
         healed = time.perf_counter()
-        while FRESH not in said(run) and run.end < healed + GIVE_UP_S:
+        while not is_fresh(run) and run.end < healed + GIVE_UP_S:
             run = next(runs)
         return Outage(run.end - healed, stale)
 
@@ -231,15 +238,26 @@ def _served(folder: Path, faults: Mapping[str, Fault]) -> Iterator[tuple[Exchang
     exchange = Exchange(faults)
     try:
         with app_server(folder, exchange.url) as server:
+            _warm(server)
             yield exchange, server
     finally:
         exchange.close()
 
 
+def _warm(server: Server) -> None:
+    """Come first, so that whoever comes next is shown live candles and no replay."""
+    with Session(server) as session:
+        for run in session.ticking():
+            if any(sign in said(run) for sign in (LIVE, LIVE_AGAIN)):
+                return
+            if run.end > server.started + GIVE_UP_S:
+                raise RuntimeError("no live candle before the outage")
+
+
 def _settle(runs: Iterator[Run]) -> None:
     begun = time.perf_counter()
     for run in runs:
-        if run.has_forecasts and FRESH in said(run) and run.end > begun + SETTLED_S:
+        if run.has_forecasts and is_fresh(run) and run.end > begun + SETTLED_S:
             return
         if run.end > begun + GIVE_UP_S:
             raise RuntimeError("no fresh candle before the outage")

@@ -9,6 +9,27 @@ from decimal import ROUND_DOWN, Decimal, localcontext
 from marketpulse.costs import Costs
 from marketpulse.money import CONTEXT, Number, decimal, to_step
 
+# An order below the smallest size is enlarged to it by at most this fraction, or not placed.
+LARGEST_RISE = Decimal("0.3")
+
+
+def order_size(
+    asked: Decimal, *, available: Decimal, largest: Decimal, smallest: Decimal = Decimal(0)
+) -> Decimal:
+    """The amount to order instead of the one ``asked`` for, 0 for no order; all in quote currency.
+
+    It is cut down to what is available and to the largest amount. One that is too small is raised
+    to the smallest amount, but by no more than `LARGEST_RISE`: a larger order than was meant is a
+    larger risk than was meant.
+    """
+    most = min(available, largest)
+    if asked <= 0 or most <= 0 or smallest > most:
+        return Decimal(0)
+    with localcontext(CONTEXT):
+        if asked * (1 + LARGEST_RISE) < smallest:
+            return Decimal(0)
+    return min(max(asked, smallest), most)
+
 
 def affordable(cash: Decimal, costs: Costs) -> Decimal:
     """The largest amount that ``cash`` pays together with its fee, in quote currency."""
@@ -85,4 +106,4 @@ def _checked(what: str, value: Number) -> Decimal:
 
 
 def _clipped(amount: Decimal, cash: Decimal, costs: Costs) -> Decimal:
-    return min(to_step(min(amount, cash)), affordable(cash, costs)) if cash > 0 else Decimal(0)
+    return to_step(order_size(amount, available=affordable(cash, costs), largest=cash))
