@@ -303,15 +303,19 @@ def _backtest_settings(symbol: str, options: Mapping[str, Any]) -> Settings:
         If one is out of its bounds.
     """
     both = options["mae_multiplier"]
-    given = {"buy_mae": both, "sell_mae": both}
-    given |= {name: value for name, value in options.items() if value is not None}
-    settings = Settings(symbol=symbol, centre=options["centre"], rule=options["rule"])
-    for name in KNOBS.keys() & given.keys():
-        value, knob = given[name], KNOBS[name]
-        if value is not None and not knob.low <= value <= knob.high:
-            flag = FLAGS.get(name, name)
-            raise DataError(f"{flag} must be from {knob.low:g} to {knob.high:g}, not {value:g}.")
-    return settings.changed(**{name: given[name] for name in KNOBS.keys() & given.keys()})
+    _check_bounds("buy_mae", both, "--mae-multiplier")
+    given = {} if both is None else {"buy_mae": both, "sell_mae": both}
+    asked = {name: options[name] for name in FLAGS if options[name] is not None}
+    for name, value in asked.items():
+        _check_bounds(name, value, FLAGS[name])
+    plain = Settings(symbol=symbol, centre=options["centre"], rule=options["rule"])
+    return plain.changed(**(given | asked))
+
+
+def _check_bounds(name: str, value: float | None, flag: str) -> None:
+    knob = KNOBS[name]
+    if value is not None and not knob.low <= value <= knob.high:
+        raise DataError(f"{flag} must be from {knob.low:g} to {knob.high:g}, not {value:g}.")
 
 
 def _trading(settings: Settings, venue: str, slippage: float, cash: float) -> Trading:
