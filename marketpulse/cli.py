@@ -32,6 +32,7 @@ from marketpulse.model_store import ModelStore, signing_key
 from marketpulse.parallel import scheduled
 from marketpulse.placebo import Fan, RandomEntries
 from marketpulse.report import Report, View
+from marketpulse.rulebook import RULES
 from marketpulse.settings import (
     CENTRES,
     DEFAULT_SYMBOL,
@@ -45,7 +46,6 @@ from marketpulse.snapshot import MarketKey, Snapshot
 from marketpulse.sources import CandleSource
 from marketpulse.sources.catalogue import AUTO, LIVE, is_recording, live_source, recording
 from marketpulse.sources.recorded import RecordedSource, Recording, load
-from marketpulse.strategies import RULES
 from marketpulse.sweep import ThresholdMap
 from marketpulse.trial import Trial, entries_at_random, fan, threshold_map, trial_of
 from marketpulse.walks import Walk, walk

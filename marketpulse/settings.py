@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from marketpulse.horizons import LONG, MINUTE, Horizon
-from marketpulse.strategies import RULES
+from marketpulse.rulebook import RULES
 from marketpulse.terms import Centre as Centre
 from marketpulse.terms import Reference as Reference
 

@@ -14,6 +14,7 @@ ORDER = [
     "costs",
     "terms",
     "strategies",
+    "rulebook",
     "settings",
     "candles",
     "features",

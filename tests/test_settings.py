@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marketpulse.horizons import LONG, MINUTE
+from marketpulse.rulebook import RULES
 from marketpulse.settings import KNOBS, PRESET_HELP, PRESETS, REPLAY_SPEEDS, Settings
-from marketpulse.strategies import RULES
 
 WHOLE = ["refresh", "minute", "long", "tail", "hold"]
 
