@@ -19,8 +19,8 @@ import pandas as pd
 from marketpulse import __version__, backtest_report, evaluation, report
 from marketpulse import candles as candle_table
 from marketpulse.alarm import Alarm, alarm, cuts
-from marketpulse.costs import BOUNDS, Costs, taker_fee_bps
 from marketpulse.broker import Trading
+from marketpulse.costs import BOUNDS, Costs, taker_fee_bps
 from marketpulse.errors import DataError, MarketPulseError, NotEnoughCandles, SourceUnavailable
 from marketpulse.evaluation import Tail
 from marketpulse.horizons import LONG, MINUTE, ONE_MINUTE, Horizon
@@ -33,6 +33,7 @@ from marketpulse.parallel import scheduled
 from marketpulse.placebo import Fan, RandomEntries
 from marketpulse.places import home_folder, models_folder
 from marketpulse.report import Report, View
+from marketpulse.rulebook import RULES
 from marketpulse.settings import (
     CENTRES,
     DEFAULT_SYMBOL,
@@ -46,7 +47,6 @@ from marketpulse.snapshot import MarketKey, Snapshot
 from marketpulse.sources import CandleSource
 from marketpulse.sources.catalogue import AUTO, LIVE, is_recording, live_source, recording
 from marketpulse.sources.recorded import RecordedSource, Recording, load
-from marketpulse.strategies import RULES
 from marketpulse.sweep import ThresholdMap
 from marketpulse.trial import Trial, entries_at_random, fan, threshold_map, trial_of
 from marketpulse.walks import Walk, walk
@@ -304,15 +304,19 @@ def _backtest_settings(symbol: str, options: Mapping[str, Any]) -> Settings:
         If one is out of its bounds.
     """
     both = options["mae_multiplier"]
-    given = {"buy_mae": both, "sell_mae": both}
-    given |= {name: value for name, value in options.items() if value is not None}
-    settings = Settings(symbol=symbol, centre=options["centre"], rule=options["rule"])
-    for name in KNOBS.keys() & given.keys():
-        value, knob = given[name], KNOBS[name]
-        if value is not None and not knob.low <= value <= knob.high:
-            flag = FLAGS.get(name, name)
-            raise DataError(f"{flag} must be from {knob.low:g} to {knob.high:g}, not {value:g}.")
-    return settings.changed(**{name: given[name] for name in KNOBS.keys() & given.keys()})
+    _check_bounds("buy_mae", both, "--mae-multiplier")
+    given = {} if both is None else {"buy_mae": both, "sell_mae": both}
+    asked = {name: options[name] for name in FLAGS if options[name] is not None}
+    for name, value in asked.items():
+        _check_bounds(name, value, FLAGS[name])
+    plain = Settings(symbol=symbol, centre=options["centre"], rule=options["rule"])
+    return plain.changed(**(given | asked))
+
+
+def _check_bounds(name: str, value: float | None, flag: str) -> None:
+    knob = KNOBS[name]
+    if value is not None and not knob.low <= value <= knob.high:
+        raise DataError(f"{flag} must be from {knob.low:g} to {knob.high:g}, not {value:g}.")
 
 
 def _trading(settings: Settings, venue: str, slippage: float, cash: float) -> Trading:

@@ -1,5 +1,6 @@
 """Many tasks at once: on all cores, or on a Dask cluster within `scheduled`."""
 
+import re
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ Progress = Callable[[int, int], None]
 
 # Seconds in which a scheduler must answer.
 ANSWER_WITHIN = 10
+ADDRESS = re.compile(r"((tcp|tls|ws|wss)://)?[^\s/]+:\d{1,5}")
 
 
 @contextmanager
@@ -30,6 +32,8 @@ def scheduled(address: str | None) -> Iterator[None]:
     if address is None:
         yield
         return
+    if not ADDRESS.fullmatch(address):
+        raise SchedulerUnavailable(f"A scheduler reads like tcp://host:8786, not {address[:100]}.")
     try:
         from distributed import Client
     except ImportError as error:

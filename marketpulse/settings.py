@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from marketpulse.costs import FEES
 from marketpulse.horizons import LONG, MINUTE, Horizon
-from marketpulse.strategies import RULES
+from marketpulse.rulebook import RULES
 from marketpulse.terms import Centre as Centre
 from marketpulse.terms import Reference as Reference
 

@@ -14,7 +14,7 @@ import pandas as pd
 from marketpulse.bands import BANDS
 from marketpulse.costs import Costs
 from marketpulse.horizons import FIVE_MINUTES, ONE_MINUTE, Horizon
-from marketpulse.strategies import RULES
+from marketpulse.rulebook import RULES
 from marketpulse.terms import Centre, Known
 from marketpulse.terms import Holding as Holding
 from marketpulse.terms import Term as Term

@@ -1,7 +1,6 @@
-"""Every rule by which forecasts become trades, in one place: `RULES`.
+"""The rules that come with the app, and the terms of costs that every rule should have.
 
-To add one, write a function as `by_distance` and list it; settings, pages and the backtest find it
-here. ``docs/rules.md`` has an example.
+`marketpulse.rulebook` lists all rules by name.
 """
 
 import math
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from marketpulse.costs import Costs
-from marketpulse.terms import Holding, Known, Rule, Term, Thresholds
+from marketpulse.terms import Holding, Known, Term, Thresholds
 
 BreakEven = Callable[..., float]
 
@@ -69,15 +68,6 @@ def by_chance(
         *costs_of(known, costs, at),
         Term("profit margin", -at.margin_bps),
     )
-
-
-RULES: Mapping[str, Rule] = MappingProxyType({"distance": by_distance, "chance": by_chance})
-RULE_HELP: Mapping[str, str] = MappingProxyType(
-    {
-        "distance": "The forecast, less a multiple of its mean error, clears all costs.",
-        "chance": "By the bands, a net profit is more likely than you ask for.",
-    }
-)
 
 
 def buying_costs(known: Known, costs: Costs, at: Thresholds) -> tuple[Term, ...]:

@@ -138,11 +138,12 @@ def deflated_sharpe(best: Cell, variance: float, tries: int, bars: int) -> float
 
 
 def grid_of(costs: Costs) -> tuple[list[float], list[float]]:
-    """Multipliers from 0, and margins (bps) from minus the costs as far beyond 0."""
-    low = max(KNOBS["margin"].low, -math.ceil(costs.round_trip() * 1e4))
-    high = max(-low, 2.0 * CELLS_A_SIDE)
-    margins = np.linspace(low, high, CELLS_A_SIDE).round().tolist()
-    return (np.arange(CELLS_A_SIDE) * 15 / 100).tolist(), margins
+    """Multipliers from 0, and whole margins (bps) from minus the costs on, 0 among them."""
+    low = min(math.ceil(costs.round_trip() * 1e4), int(-KNOBS["margin"].low))
+    below = min(low, CELLS_A_SIDE // 2)
+    step = math.ceil(low / below) if below else 2
+    margins = [float(step * (place - below)) for place in range(CELLS_A_SIDE)]
+    return [place * 15 / 100 for place in range(CELLS_A_SIDE)], margins
 
 
 def swept(

@@ -4,7 +4,7 @@ A rule is a plain function of what is known, the costs, the thresholds and what 
 the `Term` s of a sum: of a purchase if nothing is held, else of the sale. The trade is on when the
 sum is above nothing. What is known is one number each for the bar that just closed, and one column
 each for a stretch of bars, so a rule is arithmetic that holds for both: numpy, and no ``if`` on
-what is known. `marketpulse.strategies` lists the rules.
+what is known. `marketpulse.rulebook` lists the rules.
 """
 
 from collections.abc import Callable, Mapping
@@ -111,7 +111,7 @@ class Thresholds:
     reference : {"last buy", "average cost"}
         What a sale must beat.
     rule : str
-        Its name in `marketpulse.strategies.RULES`.
+        Its name in `marketpulse.rulebook.RULES`.
     chance : float
         Probability of a net profit that is asked for, 0.05 to 0.95; for a rule by probability.
     amount : float

@@ -16,6 +16,7 @@ ORDER = [
     "costs",
     "terms",
     "strategies",
+    "rulebook",
     "settings",
     "candles",
     "features",

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from marketpulse.costs import chosen_fee_bps
 from marketpulse.horizons import LONG, MINUTE
+from marketpulse.rulebook import RULES
 from marketpulse.settings import (
     FEE_CHOICES,
     KNOBS,
@@ -17,7 +18,6 @@ from marketpulse.settings import (
     UNSET,
     Settings,
 )
-from marketpulse.strategies import RULES
 
 WHOLE = ["refresh", "minute", "long", "tail", "hold", "max_trades"]
 

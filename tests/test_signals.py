@@ -7,6 +7,7 @@ import pytest
 from marketpulse.bands import BANDS
 from marketpulse.costs import Costs
 from marketpulse.horizons import LONG, MINUTE, ONE_MINUTE
+from marketpulse.rulebook import RULES
 from marketpulse.settings import PRESETS, Settings
 from marketpulse.signals import (
     MIN_SETTLED,
@@ -17,7 +18,7 @@ from marketpulse.signals import (
     fires,
     history,
 )
-from marketpulse.strategies import RULES, chance_of_profit
+from marketpulse.strategies import chance_of_profit
 from tests.build import START, candles
 
 FREE = Costs(0)

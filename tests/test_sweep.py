@@ -57,13 +57,14 @@ def test_a_sweep_tells_how_far_it_is_and_can_be_stopped(market):
     assert (len(made.cells), made.asked) == (10, 12)
 
 
-def test_the_grid_begins_at_no_doubt_and_at_minus_the_costs():
-    multipliers, margins = grid_of(Costs(40))
-    assert (multipliers[0], len(multipliers), len(margins)) == (0, 20, 20)
-    assert margins[0] == -81
-    assert margins[-1] > 0
-    assert grid_of(Costs(200))[1][0] == -100
-    assert grid_of(FREE)[1][0] == 0
+@pytest.mark.parametrize(("fee", "first"), [(0, 0), (4, -9), (40, -90), (200, -100)])
+def test_the_grid_begins_at_no_doubt_and_at_minus_the_costs_and_holds_no_margin_at_all(fee, first):
+    multipliers, margins = grid_of(Costs(fee))
+    assert (multipliers[0], len(set(multipliers)), len(set(margins))) == (0, 20, 20)
+    assert (margins[0], margins[-1] > 0, 0 in margins) == (first, True, True)
+    assert -margins[0] >= min(Costs(fee).round_trip() * 1e4, 100)
+    assert max(multipliers) <= 3
+    assert max(margins) <= 100
 
 
 # Picking the best ---------------------------------------------------------------------------------
