@@ -222,16 +222,22 @@ def _signal(
     if distance > 0:
         said = f"The forecast clears everything that stands against it by {distance:.1f} bps."
         return Signal(side, as_of, terms, distance, (said,))
-    return Signal("hold", as_of, terms, distance, (_blocker(side, terms),))
+    return Signal("hold", as_of, terms, distance, (_blocked(side, terms),))
 
 
-def _blocker(side: str, terms: tuple[Term, ...]) -> str:
-    """What stops the trade, in words: the first term at which the running sum is used up."""
-    running, short = 0.0, -distance_bps(terms)
+def blocker(terms: tuple[Term, ...]) -> Term:
+    """What stops a trade: the first term at which the running sum is used up, else the last."""
+    running = 0.0
     for term in terms:
         running += term.bps
         if running <= 0:
             break
+    return term
+
+
+def _blocked(side: str, terms: tuple[Term, ...]) -> str:
+    """What stops the trade, in words."""
+    term, short = blocker(terms), -distance_bps(terms)
     if term is terms[0]:
         return f"No {side}: the {term.label} is {term.bps:+.1f} bps, {short:.1f} bps short."
     return f"No {side}: stopped by the {term.label}, {short:.1f} bps short."

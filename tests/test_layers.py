@@ -89,6 +89,8 @@ ORDER = [
     "fans",
     "charts",
     "accuracy_charts",
+    "backtest_charts",
+    "signal_charts",
     "tables",
     "book_tables",
     "desk",
