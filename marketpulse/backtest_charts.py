@@ -96,8 +96,8 @@ def map_chart(made: ThresholdMap, centre: Centre, chosen: tuple[float, float]) -
     layout = {
         "height": 520,
         "margin": {"l": 0, "r": 0, "t": 8, "b": 0},
-        "xaxis": {"title": "Profit margin (bps)", "automargin": True, "showgrid": False},
-        "yaxis": {"title": "× MAE", "automargin": True, "showgrid": False},
+        "xaxis": {"title": "Profit margin (bps)", **_axis(x)},
+        "yaxis": {"title": "× MAE", **_axis(y)},
         "showlegend": False,
         "hovermode": "closest",
         "clickmode": "event+select",
@@ -105,6 +105,16 @@ def map_chart(made: ThresholdMap, centre: Centre, chosen: tuple[float, float]) -
         "uirevision": f"map-{centre}",
     }
     return go.Figure({"data": [heat, sliders, _targets(cells, x, y)], "layout": layout})
+
+
+def _axis(values: list[float]) -> Trace:
+    """An axis that ends where the outer cells do."""
+    look = {"automargin": True, "showgrid": False, "zeroline": False}
+    places = sorted(set(values))
+    if len(places) < 2:
+        return look
+    half = (places[1] - places[0]) / 2
+    return {**look, "range": [places[0] - half, places[-1] + half]}
 
 
 def _targets(cells: list[Cell], x: list[float], y: list[float]) -> Trace:

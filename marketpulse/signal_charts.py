@@ -39,14 +39,13 @@ def meter_chart(signal: Signal) -> go.Figure:
         "x": sizes,
         "base": [*starts, 0.0],
         "marker": {"color": colours, "opacity": [*faint, 1.0]},
-        "text": [f"{size:+.1f}" for size in sizes],
-        "textposition": "auto",
         "customdata": sizes,
         "hovertemplate": "%{y}: %{customdata:+.1f} bps<extra></extra>",
     }
     layout = {
         "height": 40 + ROW * len(sizes),
-        "margin": {"l": 0, "r": 0, "t": 4, "b": 0},
+        "margin": {"l": 0, "r": 46, "t": 4, "b": 0},
+        "annotations": [_number(row, size) for row, size in enumerate(sizes)],
         "xaxis": {"ticksuffix": " bps", "nticks": 4, "zeroline": False, "automargin": True},
         "yaxis": {"autorange": "reversed", "automargin": True, "type": "category"},
         "shapes": [_zero("x")],
@@ -55,6 +54,12 @@ def meter_chart(signal: Signal) -> go.Figure:
         "dragmode": False,
     }
     return go.Figure({"data": [bars], "layout": layout})
+
+
+def _number(row: int, bps: float) -> Trace:
+    """The figure of a row, beside the bars: within them there is not always room."""
+    place = {"xref": "paper", "x": 1, "xanchor": "left", "y": row, "showarrow": False}
+    return {"text": f"{bps:+.1f}", **place}
 
 
 def history_chart(history: pd.DataFrame) -> go.Figure:

@@ -84,6 +84,11 @@ def test_the_meter_marks_the_term_at_which_the_sum_is_used_up_and_no_other():
     assert list(bars.marker.opacity) == [0.55, 0.55, 1, 0.55, 1]
 
 
+def test_every_term_has_its_figure_beside_it():
+    figure = meter_chart(blocked(("move", 10), ("fees", -8)))
+    assert [each.text for each in figure.layout.annotations] == ["+10.0", "-8.0", "+2.0"]
+
+
 def test_a_trade_that_is_on_is_blocked_by_nothing():
     bars = meter_chart(blocked(("move", 10), ("fees", -8))).data[0]
     assert list(bars.y) == ["Move", "Fees", "Distance"]
