@@ -1,24 +1,44 @@
-"""Signals carried out in the paper book: what a rule would have made."""
+"""Signals carried out in the paper book: what a rule would have made.
 
-from collections.abc import Mapping
+`marketpulse.chain` finds the bars that trade, and every trade is executed by the function that
+fills live orders. The book is the fold of their events, as any book.
+"""
+
+from collections.abc import Iterator
 from dataclasses import dataclass
-from decimal import Decimal
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from marketpulse import orders
+from marketpulse.broker import Broker
+from marketpulse.broker import Trading as Trading
+from marketpulse.broker import holding as holding
+from marketpulse.chain import Gated, round_trips
 from marketpulse.costs import Costs
-from marketpulse.errors import InsufficientCash
-from marketpulse.events import Deposit, Fill, Order, Side
-from marketpulse.fills import WAIT, filled, first_price, volume_before
-from marketpulse.ledger import Ledger, append, equity
-from marketpulse.rules import due
-from marketpulse.signals import Holding, Thresholds, acts
+from marketpulse.curves import equity_curve
+from marketpulse.events import Deposit, Event, Side
+from marketpulse.fills import Execution, Price, filled_by
+from marketpulse.ledger import Ledger, equity, fold
+from marketpulse.money import decimal
+from marketpulse.performance import Summary, summary
+from marketpulse.signals import Thresholds
+from marketpulse.tape import Tape, taped, timestamp
 
-# Rows that are looked through at once for the next trade: most come sooner than the end.
-BLOCK = 256
+
+@dataclass(frozen=True, slots=True)
+class Deal:
+    """A trade of a run, decided on at a ``row`` of the tape.
+
+    Attributes
+    ----------
+    row : int
+    side : Side
+    done : Execution
+    """
+
+    row: int
+    side: Side
+    done: Execution
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,25 +62,6 @@ class Outcome:
     ledger: Ledger
 
 
-@dataclass(frozen=True, slots=True)
-class Trading:
-    """What a rule trades, and with what.
-
-    Attributes
-    ----------
-    symbol : str
-    cash, amount : float
-        Starting cash and the size of a purchase, in quote currency.
-    costs : Costs
-        What its trades really cost, whatever the rule reckons with.
-    """
-
-    symbol: str
-    cash: float
-    amount: float
-    costs: Costs
-
-
 def run(
     decisions: pd.DataFrame,
     candles: pd.DataFrame,
@@ -72,10 +73,8 @@ def run(
 
     Parameters
     ----------
-    decisions : pandas.DataFrame
-        As `marketpulse.signals.decision_table` returns.
-    candles : pandas.DataFrame
-        Closed one-minute candles, those after the decisions included.
+    decisions, candles : pandas.DataFrame
+        As for `marketpulse.tape.taped`.
     thresholds : Thresholds
     gate : Costs
         What the rule reckons with.
@@ -83,83 +82,87 @@ def run(
     """
     if decisions.empty:
         return Outcome(0, 0, 0.0, Ledger())
-    times = pd.DatetimeIndex(decisions.index)
-    known = {str(name): column.to_numpy() for name, column in decisions.items()}
-    ledger = append(Ledger(), Deposit("deposit", times[0], Decimal(str(trading.cash))))
-    held: Holding | None = None
-    row = _next(times, known, 0, thresholds, gate, held)
-    while row is not None:
-        order = _ordered(held, times[row], float(known["price"][row]), trading)
-        earliest = due(order)
-        price = first_price(earliest, candles, None)
-        if price is None or price.time > earliest + WAIT:
-            decided_again = earliest + WAIT
-        else:
-            waiting = append(ledger, order)
-            try:
-                fill = filled(order, waiting, price, volume_before(price.time, candles))
-            except InsufficientCash:
-                break
-            ledger, decided_again = append(waiting, fill), price.time
-            held = holding(ledger, trading.symbol, thresholds)
-        # While an order waits for its price nothing else is decided.
-        after = max(row + 1, int(times.searchsorted(decided_again)))
-        row = _next(times, known, after, thresholds, gate, held)
-    return _outcome(decisions, ledger, trading)
+    tape = taped(decisions, candles, trading.costs)
+    made = deals(tape, Broker(tape, trading), Gated(thresholds, gate))
+    ledger = book_of(tape, made, trading)
+    bought = sum(deal.side == Side.BUY for deal in made)
+    return Outcome(len(decisions), bought, net(tape, ledger, trading), ledger)
 
 
-def _next(
-    times: pd.DatetimeIndex,
-    known: Mapping[str, npt.NDArray[np.float64]],
-    start: int,
-    thresholds: Thresholds,
-    gate: Costs,
-    held: Holding | None,
-) -> int | None:
-    """The first row from ``start`` on at which the rule trades; None if it does no more."""
-    for block in range(start, len(times), BLOCK):
-        part = slice(block, block + BLOCK)
-        rows = {name: column[part] for name, column in known.items()}
-        trades = acts(times[part], rows, thresholds, gate, held)
-        if trades.any():
-            return block + int(trades.argmax())
-    return None
+@dataclass(frozen=True, slots=True)
+class BacktestResult:
+    """A run in the figures of any book.
+
+    Attributes
+    ----------
+    ledger : Ledger
+    curve : pandas.DataFrame
+        As `marketpulse.curves.equity_curve`, at the close of every bar that was decided on. Its
+        ``hold`` pays no costs, so it is the harder to beat.
+    summary : Summary
+    """
+
+    ledger: Ledger
+    curve: pd.DataFrame
+    summary: Summary
 
 
-def _ordered(held: Holding | None, as_of: pd.Timestamp, seen: float, trading: Trading) -> Order:
-    terms = orders.Terms(
-        id=as_of.isoformat(),
-        time=as_of,
-        symbol=trading.symbol,
-        seen=seen,
-        costs=trading.costs,
-        origin="auto-pilot",
-        reason="signal",
-    )
-    return orders.buy(trading.amount, **terms) if held is None else orders.sell_all(**terms)
+def result_of(tape: Tape, broker: Broker, rule: Gated) -> BacktestResult:
+    """Carry out a rule over a tape with at least one bar."""
+    ledger = book_of(tape, deals(tape, broker, rule), broker.trading)
+    times = pd.DatetimeIndex(pd.to_datetime(tape.times, unit="us", utc=True)).as_unit("us")
+    closes = pd.Series(tape.known["price"], index=times)
+    return BacktestResult(ledger, equity_curve(ledger.events, closes), summary(ledger, closes))
 
 
-def _outcome(decisions: pd.DataFrame, ledger: Ledger, trading: Trading) -> Outcome:
-    """What is left in the end, an open position sold at the last price."""
-    worth = equity(ledger, {trading.symbol: float(decisions["price"].iloc[-1])})
+def deals(tape: Tape, broker: Broker, rule: Gated) -> list[Deal]:
+    """The trades of a rule over a tape, in time order, as far as the cash reaches."""
+    cash, made = decimal(broker.trading.cash), list[Deal]()
+    least = broker.least()
+    trips = round_trips(tape, broker, rule)
+    while cash >= least and (trip := next(trips, None)) is not None:
+        bought, sold = trip
+        purchase = broker.bought(int(tape.candle[bought]))
+        if purchase is None or purchase.notional + purchase.fee > cash:
+            trips = round_trips(tape, broker, rule, start=int(tape.again[bought]))
+            continue
+        made.append(Deal(bought, Side.BUY, purchase))
+        cash -= purchase.notional + purchase.fee
+        sale = None if sold is None else broker.sold(int(tape.candle[sold]), purchase.quantity)
+        if sold is None or sale is None:
+            break
+        made.append(Deal(sold, Side.SELL, sale))
+        cash += sale.notional - sale.fee
+    return made
+
+
+def book_of(tape: Tape, made: list[Deal], trading: Trading) -> Ledger:
+    """The paper book of the trades: the fold of the deposit and of every order and its fill."""
+    return fold(_events(tape, made, trading))
+
+
+def _events(tape: Tape, made: list[Deal], trading: Trading) -> Iterator[Event]:
+    yield Deposit("deposit", timestamp(tape.times[0]), decimal(trading.cash))
+    for deal in made:
+        as_of, candle = timestamp(tape.times[deal.row]), tape.candle[deal.row]
+        terms = orders.Terms(
+            id=as_of.isoformat(),
+            time=as_of,
+            symbol=trading.symbol,
+            seen=float(tape.known["price"][deal.row]),
+            costs=trading.costs,
+            origin="auto-pilot",
+            reason="signal",
+        )
+        buys = deal.side == Side.BUY
+        order = orders.buy(trading.amount, **terms) if buys else orders.sell_all(**terms)
+        yield order
+        price = Price.of(timestamp(tape.opened[candle]), float(tape.opens[candle]), tape.venue)
+        yield filled_by(order, deal.done, price)
+
+
+def net(tape: Tape, ledger: Ledger, trading: Trading) -> float:
+    """P&L in quote currency after costs, an open position sold at the last price."""
+    worth = equity(ledger, {trading.symbol: float(tape.known["price"][-1])})
     open_part = float(worth - ledger.cash)
-    net = float(ledger.cash) + open_part / (1 + trading.costs.exit()) - trading.cash
-    bought = sum(fill.side == Side.BUY for fill in ledger.fills)
-    return Outcome(len(decisions), bought, net, ledger)
-
-
-def holding(ledger: Ledger, symbol: str, thresholds: Thresholds) -> Holding | None:
-    """What a sale of the symbol must beat: the reference price with its entry fee; None if flat."""
-    position = ledger.positions.get(symbol)
-    if position is None:
-        return None
-    # Backwards, because the last purchase of a long book is never far from its end.
-    fills = (event for event in reversed(ledger.events) if isinstance(event, Fill))
-    last = next(fill for fill in fills if fill.symbol == symbol and fill.side == Side.BUY)
-    paid = last.notional + last.fee
-    if thresholds.reference == "average cost":
-        rate = last.fee / last.notional
-        cost = float(position.average_cost * (1 + rate))
-    else:
-        cost = float(paid / last.quantity)
-    return Holding(cost, last.time)
+    return float(ledger.cash) + open_part / (1 + trading.costs.exit()) - trading.cash

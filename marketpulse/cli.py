@@ -5,7 +5,8 @@ import math
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, fields
 from functools import wraps
 from importlib.metadata import version
@@ -15,9 +16,11 @@ from typing import Any
 import click
 import pandas as pd
 
-from marketpulse import __version__, evaluation, report
+from marketpulse import __version__, backtest_report, evaluation, report
 from marketpulse import candles as candle_table
 from marketpulse.alarm import Alarm, alarm, cuts
+from marketpulse.broker import Trading
+from marketpulse.costs import BOUNDS, Costs, taker_fee_bps
 from marketpulse.errors import DataError, MarketPulseError, NotEnoughCandles, SourceUnavailable
 from marketpulse.evaluation import Tail
 from marketpulse.horizons import LONG, MINUTE, ONE_MINUTE, Horizon
@@ -26,14 +29,27 @@ from marketpulse.leaks import LEAKS, Leak, price_target
 from marketpulse.market import Feed, Market
 from marketpulse.model import PLANS
 from marketpulse.model_store import ModelStore, signing_key
+from marketpulse.parallel import scheduled
+from marketpulse.placebo import Fan, RandomEntries
 from marketpulse.places import home_folder, models_folder
 from marketpulse.report import Report, View
-from marketpulse.settings import DEFAULT_SYMBOL, SYMBOL_PATTERN, Settings
+from marketpulse.rulebook import RULES
+from marketpulse.settings import (
+    CENTRES,
+    DEFAULT_SYMBOL,
+    DEFAULTS,
+    KNOBS,
+    SYMBOL_PATTERN,
+    Settings,
+)
 from marketpulse.signals import Signal
 from marketpulse.snapshot import MarketKey, Snapshot
 from marketpulse.sources import CandleSource
 from marketpulse.sources.catalogue import AUTO, LIVE, is_recording, live_source, recording
 from marketpulse.sources.recorded import RecordedSource, Recording, load
+from marketpulse.sweep import ThresholdMap
+from marketpulse.trial import Trial, entries_at_random, fan, threshold_map, trial_of
+from marketpulse.walks import Walk, walk
 from marketpulse.words import bps_text, percent_text, price_text
 
 # Metrics of the tail as printed: all but those of which the page shows more.
@@ -141,6 +157,74 @@ def evaluate(
     click.echo(_json(facts) if as_json else _evaluation_lines(facts))
 
 
+FLAGS = {
+    "minute": "--minute-steps",
+    "long": "--long-steps",
+    "buy_mae": "--buy-mae",
+    "sell_mae": "--sell-mae",
+    "margin": "--margin-bps",
+    "fee": "--fee-bps",
+    "hold": "--hold-bars",
+    "tail": "--tail",
+    "ticket": "--amount",
+    "chance": "--chance",
+}
+WHOLE = ("minute", "long", "hold", "tail")
+
+
+def _knob(name: str) -> Callable[..., Any]:
+    """An option of the backtest that is a knob of the settings."""
+    knob = KNOBS[name]
+    kind = int if name in WHOLE else float
+    return click.option(FLAGS[name], name, type=kind, help=knob.help)
+
+
+def _knobs(command: Callable[..., None]) -> Callable[..., None]:
+    for name in reversed(FLAGS):
+        command = _knob(name)(command)
+    return command
+
+
+@main.command()
+@click.option("--source", required=True, help="sample, a path to a file, or a venue.")
+@symbol_option
+@click.option("--bars", type=click.IntRange(min=1), help="Only the last BARS minutes.")
+@_knobs
+@click.option("--mae-multiplier", type=float, help="Both of them, where they are not given.")
+@click.option("--slippage-bps", type=float, default=0.0, help="Half the spread, at each trade.")
+@click.option("--cash", type=float, default=10_000.0, show_default=True, help="To begin with.")
+@click.option("--centre", type=click.Choice(CENTRES), default=DEFAULTS.centre, show_default=True)
+@click.option("--rule", type=click.Choice(list(RULES)), default=DEFAULTS.rule, show_default=True)
+@click.option("--luck", is_flag=True, help="Beside placebos and entries at random.")
+@click.option("--sweep", is_flag=True, help="Also a map of MAE multipliers and margins.")
+@click.option("--scheduler", metavar="ADDRESS", help="Do the work on this Dask cluster.")
+@json_option
+@speaks_plainly
+def backtest(
+    source: str, symbol: str, as_json: bool, scheduler: str | None, **options: Any
+) -> None:
+    """What acting on the forecasts would have made: signals, trades and money.
+
+    Forecasts are made as the live app does and kept, so that the next backtest of the same candles
+    is quick.
+    """
+    settings = _backtest_settings(_checked(symbol), options)
+    candles, venue = _with_venue(source, settings.symbol)
+    trading = _trading(settings, venue, options["slippage_bps"], options["cash"])
+    candles = candles.tail(options["bars"] or len(candles))
+    with scheduled(scheduler):
+        made = trial_of(_forecasts(candles, settings), settings, trading, venue=venue)
+        luck = _luck(made) if options["luck"] else None
+        cells = _cells(made) if options["sweep"] else None
+    if as_json:
+        facts = {"symbol": settings.symbol, "source": source}
+        click.echo(_json(facts | backtest_report.facts(made, luck, cells)))
+    else:
+        click.echo("\n".join(backtest_report.lines(made, luck)))
+    if cells is not None:
+        click.echo("\n".join(backtest_report.map_lines(cells)), err=as_json)
+
+
 @main.command()
 @symbol_option
 @source_option
@@ -211,6 +295,78 @@ def _settled_snapshot(source: str, settings: Settings) -> Snapshot:
     return snapshot
 
 
+def _backtest_settings(symbol: str, options: Mapping[str, Any]) -> Settings:
+    """The settings of the options that were given.
+
+    Raises
+    ------
+    DataError
+        If one is out of its bounds.
+    """
+    both = options["mae_multiplier"]
+    _check_bounds("buy_mae", both, "--mae-multiplier")
+    given = {} if both is None else {"buy_mae": both, "sell_mae": both}
+    asked = {name: options[name] for name in FLAGS if options[name] is not None}
+    for name, value in asked.items():
+        _check_bounds(name, value, FLAGS[name])
+    plain = Settings(symbol=symbol, centre=options["centre"], rule=options["rule"])
+    return plain.changed(**(given | asked))
+
+
+def _check_bounds(name: str, value: float | None, flag: str) -> None:
+    knob = KNOBS[name]
+    if value is not None and not knob.low <= value <= knob.high:
+        raise DataError(f"{flag} must be from {knob.low:g} to {knob.high:g}, not {value:g}.")
+
+
+def _trading(settings: Settings, venue: str, slippage: float, cash: float) -> Trading:
+    fee = taker_fee_bps(venue) if settings.fee is None else settings.fee
+    most = KNOBS["ticket"].high * 1_000
+    if not settings.ticket <= cash <= most:
+        raise DataError(f"--cash must be from the --amount to {most:,.0f}, not {cash:g}.")
+    if not 0 <= slippage < BOUNDS["half_spread_bps"]:
+        most = BOUNDS["half_spread_bps"]
+        raise DataError(f"--slippage-bps must be from 0 to below {most:g}, not {slippage:g}.")
+    return Trading(settings.symbol, cash, settings.ticket, Costs(fee, slippage))
+
+
+def _forecasts(candles: pd.DataFrame, settings: Settings) -> Walk:
+    with _progress_bar("Forecasting") as progress:
+        folder = home_folder() / "forecasts"
+        made = walk(candles, settings.horizons, folder=folder, progress=progress)
+    if made is None:
+        raise NotEnoughCandles("The forecasts were not finished.")
+    return made
+
+
+def _luck(made: Trial) -> tuple[Fan, RandomEntries]:
+    with _progress_bar("Placebo runs") as progress:
+        placebos = fan(made, progress=progress)
+    if placebos is None:
+        raise NotEnoughCandles("The placebo runs were not finished.")
+    return placebos, entries_at_random(made)
+
+
+def _cells(made: Trial) -> ThresholdMap:
+    with _progress_bar("Thresholds") as progress:
+        return threshold_map(made, progress=progress)
+
+
+@contextmanager
+def _progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on the terminal, and the function that moves it; nothing if nobody looks."""
+    if not sys.stderr.isatty():
+        yield lambda _done, _all: None
+        return
+    with click.progressbar(length=1, label=label, file=sys.stderr) as bar:
+
+        def move(done: int, whole: int) -> None:
+            bar.length = whole
+            bar.update(done - bar.pos)
+
+        yield move
+
+
 def _measured(snapshot: Snapshot, n: int) -> bool:
     outlooks = snapshot.outlooks.values()
     return bool(outlooks) and all(len(outlook.settled) >= n for outlook in outlooks)
@@ -231,13 +387,19 @@ def _recorded(source: str, symbol: str) -> Recording:
 
 
 def _candles(source: str, symbol: str) -> pd.DataFrame:
-    if is_recording(source):
-        feed, now = _opened(source, symbol)
-        return next(feed.pages(symbol, start=pd.Timestamp(0, tz="UTC"), now=now)).candles
+    return _with_venue(source, symbol)[0]
+
+
+def _with_venue(source: str, symbol: str) -> tuple[pd.DataFrame, str]:
+    """All candles of a recording or the last 14 days of a venue, and whose they are."""
+    feed, now = _opened(source, symbol)
+    start = pd.Timestamp(0, tz="UTC")
+    if not is_recording(source):
+        start = now - pd.Timedelta(days=14) - ONE_MINUTE
     candles = candle_table.empty()
-    for page in _pages(source, symbol, int(pd.Timedelta(days=14) / ONE_MINUTE)):
-        candles = candle_table.merge(page, candles, ONE_MINUTE)
-    return candles
+    for page in feed.pages(symbol, start=start, now=now):
+        candles = candle_table.merge(page.candles, candles, ONE_MINUTE)
+    return candles, feed.venue
 
 
 def _pages(source: str, symbol: str, bars: int) -> Iterator[pd.DataFrame]:

@@ -16,6 +16,7 @@
     ├── ModelError
     │   ├── ArtifactRejected       a saved model that is unsigned, damaged or of another version
     │   └── TooManyHorizons        every place for a further horizon is taken
+    ├── SchedulerUnavailable       the cluster that is to do the work cannot be had
     ├── CacheError                 the candle cache cannot be read or written
     ├── RecordError                the record of forecasts is damaged, or cannot be read or written
     ├── JournalError               a journal of paper books is damaged, or cannot be read or written
@@ -98,6 +99,10 @@ class ArtifactRejected(ModelError):
 
 class TooManyHorizons(ModelError):
     """Every place for a further horizon is taken."""
+
+
+class SchedulerUnavailable(MarketPulseError):
+    """The cluster that is to do the work cannot be had."""
 
 
 class CacheError(MarketPulseError):

@@ -263,7 +263,7 @@ def walked(
     """
     plan = plan or PLANS[horizon.label]
     data = built(on_grid(candles, horizon), horizon)
-    start = _first_fit(data, plan)
+    start = first_fit(data.as_of, horizon, plan)
 
     def model_at(fit_at: pd.Timestamp) -> HorizonModel | None:
         try:
@@ -279,14 +279,27 @@ def refused_share(candles: pd.DataFrame, horizon: Horizon) -> float:
     return float(beside_gaps(on_grid(candles, horizon)).mean())
 
 
-def _first_fit(data: Dataset, plan: Plan) -> pd.Timestamp:
-    """The first scheduled fit: that of a full train slice, as live, if enough is left to score."""
-    margin = WARM_UP + plan.calibration_bars + 2 * data.horizon.steps
+def first_fit(as_of: pd.DatetimeIndex, horizon: Horizon, plan: Plan) -> pd.Timestamp:
+    """The first scheduled fit: that of a full train slice, as live, if enough is left to score.
+
+    Parameters
+    ----------
+    as_of : pandas.DatetimeIndex
+        Close times of all bars on the horizon's grid.
+    horizon : Horizon
+    plan : Plan
+
+    Raises
+    ------
+    NotEnoughCandles
+        If there are too few.
+    """
+    margin = WARM_UP + plan.calibration_bars + 2 * horizon.steps
     needed, full = margin + plan.min_train_bars, margin + plan.train_bars
-    if len(data) <= needed:
+    if len(as_of) <= needed:
         raise NotEnoughCandles(
-            f"The {data.horizon.minutes}-minute model needs more than {needed} bars"
-            f" of {data.horizon.bar / ONE_MINUTE:.0f} min; there are {len(data)}."
+            f"The {horizon.minutes}-minute model needs more than {needed} bars"
+            f" of {horizon.bar / ONE_MINUTE:.0f} min; there are {len(as_of)}."
         )
-    first = full if len(data) - full >= len(data) * ENOUGH_TO_SCORE else needed
-    return data.as_of[first].ceil(plan.retrain_every)
+    first = full if len(as_of) - full >= len(as_of) * ENOUGH_TO_SCORE else needed
+    return as_of[first].ceil(plan.retrain_every)

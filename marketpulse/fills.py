@@ -7,9 +7,11 @@ import math
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, ROUND_UP, Decimal, localcontext
 from fractions import Fraction
+from functools import lru_cache
 from typing import Literal, cast
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from marketpulse.costs import Costs
@@ -61,6 +63,26 @@ class Price:
     def of(cls, time: pd.Timestamp, value: Number, venue: str = "") -> "Price":
         """The price with its value at 12 places; raises as `to_price` does."""
         return cls(time, to_price(value), venue)
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """What was traded, and for how much: the money of a fill.
+
+    Attributes
+    ----------
+    quantity, price, fee, spread, impact : decimal.Decimal
+        As in a `Fill` and its receipt.
+    notional : decimal.Decimal
+        Quantity times price in quote currency, at 8 places.
+    """
+
+    quantity: Decimal
+    price: Decimal
+    fee: Decimal
+    spread: Decimal
+    impact: Decimal
+    notional: Decimal
 
 
 def outcome(
@@ -123,10 +145,15 @@ def volume_before(time: pd.Timestamp, candles: pd.DataFrame) -> float | None:
     Bars of unknown volume are passed over; None if there is no other.
     """
     closed = _row(candles, time - ONE_MINUTE, "right")
-    volume = candles["volume"].to_numpy(dtype="float64")[:closed]
-    known = volume[-VOLUME_BARS:]
+    return mean_volume(candles["volume"].to_numpy(dtype="float64"), closed)
+
+
+def mean_volume(volume: npt.NDArray[np.float64], closed: int) -> float | None:
+    """Mean of the last 20 known volumes among the first ``closed`` bars; None if there is none."""
+    known = volume[max(closed - VOLUME_BARS, 0) : closed]
     if np.isnan(known).any():
-        known = volume[~np.isnan(volume)][-VOLUME_BARS:]
+        known = volume[:closed]
+        known = known[~np.isnan(known)][-VOLUME_BARS:]
     # Summed exactly, so that the same bars are the same volume on every machine.
     return math.fsum(known.tolist()) / len(known) if len(known) else None
 
@@ -173,23 +200,24 @@ def filled(order: Order, ledger: Ledger, price: Price, volume: float | None) -> 
 
 
 def _priced(order: Order, held: Decimal, price: Price, volume: float | None) -> Fill:
-    size = _size(order, held, price.value)
-    spread = _up(price.value * _rate(order.costs.half_spread_bps), PRICE_PLACES)
-    impact = _impact(order.costs, price.value, size, volume)
-    taken = spread + impact
-    at = price.value + (taken if order.side == Side.BUY else -taken)
-    if not 0 < at < LIMIT:
-        raise InvalidOrder("The order is so large that its own impact would leave no price.")
-    quantity = _quantity(order, held, at)
-    notional = (quantity * at).quantize(PLACES)
+    quantity = held if order.quantity is None else order.quantity
+    asked = quantity if order.amount is None else order.amount
+    done = executed(
+        order.side, asked, price.value, order.costs, volume, money=order.amount is not None
+    )
+    return filled_by(order, done, price)
+
+
+def filled_by(order: Order, done: Execution, price: Price) -> Fill:
+    """The fill of an order that was executed at a reference price."""
     return Fill(
         id=f"{order.id}/fill",
         time=price.time,
         symbol=order.symbol,
         side=order.side,
-        quantity=quantity,
-        price=at,
-        fee=_up(notional * _rate(order.costs.fee_bps), PLACES),
+        quantity=done.quantity,
+        price=done.price,
+        fee=done.fee,
         reason=order.reason,
         order=order.id,
         origin=order.origin,
@@ -197,42 +225,78 @@ def _priced(order: Order, held: Decimal, price: Price, volume: float | None) -> 
             seen=order.seen,
             reference=price.value,
             reference_time=price.time,
-            spread=spread,
-            impact=impact,
+            spread=done.spread,
+            impact=done.impact,
             delay=price.time - order.time,
             venue=price.venue,
         ),
     )
 
 
-def _size(order: Order, held: Decimal, reference: Decimal) -> Fraction:
-    """The order's size in base currency, an amount reckoned at the reference price."""
-    if order.amount is not None:
-        return Fraction(order.amount) / Fraction(reference)
-    return Fraction(held if order.quantity is None else order.quantity)
+def executed(
+    side: Side,
+    asked: Decimal,
+    reference: Decimal,
+    costs: Costs,
+    volume: float | None,
+    *,
+    money: bool,
+) -> Execution:
+    """The money of a trade; to be called within `CONTEXT`.
+
+    Parameters
+    ----------
+    side : Side
+    asked : decimal.Decimal
+        An amount of quote currency if it is ``money``, else a quantity of base currency.
+    reference : decimal.Decimal
+        Price before spread and impact.
+    costs : Costs
+    volume : float or None
+        As for `filled`.
+    money : bool
+
+    Raises
+    ------
+    InvalidOrder
+        If it is too small or too large to trade.
+    """
+    fee_rate, half_spread = _rates(costs)
+    spread = _up(reference * half_spread, PRICE_PLACES)
+    impact = _impact(costs, reference, asked, volume, money=money)
+    taken = spread + impact
+    at = reference + (taken if side == Side.BUY else -taken)
+    if not 0 < at < LIMIT:
+        raise InvalidOrder("The order is so large that its own impact would leave no price.")
+    quantity = _worth(asked, at) if money else to_step(asked)
+    if not quantity:
+        raise InvalidOrder(f"{asked} is too small a quantity to trade.")
+    notional = (quantity * at).quantize(PLACES)
+    fee = _up(notional * fee_rate, PLACES)
+    return Execution(quantity, at, fee, spread, impact, notional)
 
 
-def _impact(costs: Costs, reference: Decimal, size: Fraction, volume: float | None) -> Decimal:
+def _impact(
+    costs: Costs, reference: Decimal, asked: Decimal, volume: float | None, *, money: bool
+) -> Decimal:
     """What the order's own size takes of the price, rounded up at 12 places.
 
-    The root is taken in whole units of the last place, so that it is never rounded twice.
+    An amount is reckoned at the reference price. The root is taken in whole units of the last
+    place, so that it is never rounded twice.
     """
     if not costs.impact_bps:
         return Decimal(0)
+    size = Fraction(asked) / Fraction(reference) if money else Fraction(asked)
     share = size / Fraction(decimal(volume)) if volume else Fraction(1)
     whole_bar = Fraction(reference * _rate(costs.impact_bps) / PRICE_PLACES)
     units = math.isqrt(math.ceil(whole_bar**2 * share) - 1) + 1
     return units * PRICE_PLACES
 
 
-def _quantity(order: Order, held: Decimal, price: Decimal) -> Decimal:
-    """What is traded, cut down to 8 places."""
-    if order.amount is not None:
-        return _worth(order.amount, price)
-    quantity = to_step(held if order.quantity is None else order.quantity)
-    if not quantity:
-        raise InvalidOrder(f"{order.quantity} is too small a quantity to trade.")
-    return quantity
+@lru_cache(maxsize=256)
+def _rates(costs: Costs) -> tuple[Decimal, Decimal]:
+    """Fee and half the spread as exact fractions."""
+    return _rate(costs.fee_bps), _rate(costs.half_spread_bps)
 
 
 def _worth(amount: Decimal, price: Decimal) -> Decimal:

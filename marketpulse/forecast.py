@@ -116,6 +116,7 @@ def walk_forward(
     plan: Plan,
     start: pd.Timestamp,
     model_at: Callable[[pd.Timestamp], HorizonModel | None],
+    stop: pd.Timestamp | None = None,
 ) -> pd.DataFrame:
     """Forecasts for every row from ``start`` on, each by the model that was in use at its time.
 
@@ -130,6 +131,8 @@ def walk_forward(
     model_at : callable
         Fit time to the model fitted then; may fit, load or remember it. None where there can be
         none: its rows get no forecast.
+    stop : pandas.Timestamp, optional
+        No forecast from this ``as_of`` on.
 
     Returns
     -------
@@ -137,13 +140,14 @@ def walk_forward(
         As `marketpulse.model.predict`, in time order.
     """
     row, blocks = data.position(start), []
-    while row < len(data):
+    end = len(data) if stop is None else data.position(stop)
+    while row < end:
         fit_at = plan.fit_time(data.as_of[row])
-        stop = data.position(fit_at + plan.retrain_every)
+        until = min(data.position(fit_at + plan.retrain_every), end)
         model = model_at(fit_at)
         if model is not None:
-            blocks.append(predict(model, data, row, stop))
-        row = stop
+            blocks.append(predict(model, data, row, until))
+        row = until
     return pd.concat(blocks) if blocks else pd.DataFrame()
 
 
@@ -164,10 +168,20 @@ def settle(predictions: pd.DataFrame, data: Dataset) -> pd.DataFrame:
         ``actual_price`` (quote currency) and ``error``, ``raw_error``, ``naive_error`` (forecast
         less actual price; positive is too high).
     """
+    return settled_part(with_outcomes(predictions, data))
+
+
+def with_outcomes(predictions: pd.DataFrame, data: Dataset) -> pd.DataFrame:
+    """The forecasts beside their ``actual_price``, NaN where it is unknown; as for `settle`."""
     if predictions.empty:
         return predictions
-    came = pd.Series(data.came, index=data.as_of).reindex(predictions.index)
-    return scored(predictions[came.notna()].assign(actual_price=came.dropna()))
+    came = pd.Series(data.came, index=data.as_of)
+    return predictions.assign(actual_price=came.reindex(predictions.index))
+
+
+def settled_part(beside: pd.DataFrame) -> pd.DataFrame:
+    """What `settle` returns, of forecasts `with_outcomes`."""
+    return beside if beside.empty else scored(beside[beside["actual_price"].notna()])
 
 
 def scored(known: pd.DataFrame) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """Orders as people and the auto-pilot give them: plain figures turned into the book's decimals."""
 
-from decimal import ROUND_HALF_EVEN
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import TypedDict, Unpack
 
 import pandas as pd
@@ -48,14 +48,18 @@ def sell_all(**terms: Unpack[Terms]) -> Order:
     return _order(Side.SELL, None, terms)
 
 
+def amount_of(value: Number) -> Decimal:
+    """An amount of quote currency at 8 decimal places, the nearest one; raises as `buy` does."""
+    return to_step(positive("amount", value), PLACES, ROUND_HALF_EVEN)
+
+
 def _order(side: Side, amount: Number | None, terms: Terms) -> Order:
-    money = None if amount is None else to_step(positive("amount", amount), PLACES, ROUND_HALF_EVEN)
     return Order(
         id=terms["id"],
         time=terms["time"],
         symbol=terms["symbol"],
         side=side,
-        amount=money,
+        amount=None if amount is None else amount_of(amount),
         quantity=None,
         kind="market",
         origin=terms["origin"],

@@ -81,7 +81,10 @@ def build(snapshot: Snapshot, settings: Settings) -> Report:
     """The report of a snapshot for one visitor's settings."""
     minute, long = _views(snapshot, settings)
     costs = visitor_costs(snapshot, settings)
-    tables = {centre: _decisions(minute, long, settings.tail, centre) for centre in CENTRES}
+    tables = {
+        centre: _decisions(minute, long, settings.tail, centre, snapshot.candles)
+        for centre in CENTRES
+    }
     presets = {name: _preset(snapshot, settings, tables, name) for name in PRESETS}
     return Report(settings, costs, minute, long, tables[settings.centre], presets)
 
@@ -89,7 +92,7 @@ def build(snapshot: Snapshot, settings: Settings) -> Report:
 def basis(snapshot: Snapshot, settings: Settings) -> Report:
     """The report without its presets: all that a signal is decided on, in a tenth of the time."""
     minute, long = _views(snapshot, settings)
-    decisions = _decisions(minute, long, settings.tail, settings.centre)
+    decisions = _decisions(minute, long, settings.tail, settings.centre, snapshot.candles)
     return Report(settings, visitor_costs(snapshot, settings), minute, long, decisions, {})
 
 
@@ -121,13 +124,15 @@ def _view(snapshot: Snapshot, asked: Horizon, n: int) -> View:
     return View(outlook, asked, settled, from_record, tail(settled, outlook.horizon))
 
 
-def _decisions(minute: View, long: View, n: int, centre: Centre) -> pd.DataFrame:
+def _decisions(
+    minute: View, long: View, n: int, centre: Centre, candles: pd.DataFrame
+) -> pd.DataFrame:
     tables = (minute.outlook.predictions, long.outlook.predictions)
     if any(table.empty for table in tables):
         return pd.DataFrame()
     settled = (minute.outlook.settled, long.outlook.settled)
     horizons = (minute.outlook.horizon, long.outlook.horizon)
-    return decision_table(tables[0].tail(n), tables[1], settled, horizons, n, centre)
+    return decision_table(tables[0].tail(n), tables[1], settled, horizons, n, centre, candles)
 
 
 def _preset(

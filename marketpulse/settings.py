@@ -12,9 +12,10 @@ from typing import Any, Literal
 
 from marketpulse.costs import FEES
 from marketpulse.horizons import LONG, MINUTE, Horizon
+from marketpulse.rulebook import RULES
+from marketpulse.terms import Centre as Centre
+from marketpulse.terms import Reference as Reference
 
-Centre = Literal["trusted", "raw"]
-Reference = Literal["last buy", "average cost"]
 Sizing = Literal["fixed", "share", "volatility"]
 
 DEFAULT_SYMBOL = "BTC/USD"
@@ -234,6 +235,18 @@ class Settings:
     )
     centre: Centre = "trusted"
     reference: Reference = "last buy"
+    rule: str = "distance"
+    chance: float = _number(
+        60,
+        Knob(
+            5,
+            95,
+            5,
+            "%",
+            "Chance of a profit",
+            "For the rule by chance: the bands must make a net profit at least so likely.",
+        ),
+    )
 
     @property
     def horizons(self) -> tuple[Horizon, Horizon]:
@@ -276,6 +289,7 @@ class Settings:
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "Lean": {
+        "rule": "distance",
         "centre": "raw",
         "buy_mae": 0.0,
         "sell_mae": 0.0,
@@ -285,6 +299,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "spread": 0.0,
     },
     "After costs": {
+        "rule": "distance",
         "centre": "trusted",
         "buy_mae": 0.25,
         "sell_mae": 0.25,
@@ -294,6 +309,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "spread": 1.0,
     },
     "Strict": {
+        "rule": "distance",
         "centre": "trusted",
         "buy_mae": 1.0,
         "sell_mae": 1.0,
@@ -357,6 +373,7 @@ _PARSERS: dict[str, Any] = {name: _parser(name) for name in KNOBS} | {
     "reference": lambda value: _one_of(REFERENCES, value),
     "fees": lambda value: _one_of(FEE_CHOICES, value),
     "sizing": lambda value: _one_of(SIZINGS, value),
+    "rule": lambda value: _one_of(tuple(RULES), value),
 }
 
 _OPTIONAL = ("fee", "hold")

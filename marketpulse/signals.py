@@ -4,7 +4,6 @@ A signal is decided once per closed 1-minute bar. The table that it is decided o
 way for the newest bar and for the whole tail, so that the screen's record of a rule is the rule.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,9 +11,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from marketpulse.bands import BANDS
 from marketpulse.costs import Costs
-from marketpulse.horizons import FIVE_MINUTES, Horizon
-from marketpulse.settings import Centre, Reference, Settings
+from marketpulse.horizons import FIVE_MINUTES, ONE_MINUTE, Horizon
+from marketpulse.rulebook import RULES
+from marketpulse.terms import Centre, Known
+from marketpulse.terms import Holding as Holding
+from marketpulse.terms import Term as Term
+from marketpulse.terms import Thresholds as Thresholds
 
 Side = Literal["buy", "sell", "hold"]
 
@@ -22,68 +26,8 @@ Side = Literal["buy", "sell", "hold"]
 MIN_SETTLED = 20
 # A long forecast older than this is not acted on.
 MAX_LONG_AGE = FIVE_MINUTES
-
-
-@dataclass(frozen=True, slots=True)
-class Thresholds:
-    """What a forecast must clear before it is acted on.
-
-    Attributes
-    ----------
-    buy_mae, sell_mae : float
-        Multiples of the long and of the minute model's tail MAE.
-    margin_bps : float
-        Profit asked for on top of costs, basis points.
-    hold_minutes : int or None
-        A position is sold after this long; None is never.
-    centre : {"trusted", "raw"}
-        Which centre of the forecasts counts.
-    reference : {"last buy", "average cost"}
-        What a sale must beat.
-    """
-
-    buy_mae: float
-    sell_mae: float
-    margin_bps: float
-    hold_minutes: int | None
-    centre: Centre
-    reference: Reference
-
-    @classmethod
-    def of(cls, settings: Settings) -> "Thresholds":
-        """The thresholds among a visitor's settings."""
-        return cls(
-            settings.buy_mae,
-            settings.sell_mae,
-            settings.margin,
-            settings.hold_minutes,
-            settings.centre,
-            settings.reference,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Holding:
-    """What a sale is measured against.
-
-    Attributes
-    ----------
-    cost : float
-        Reference price with the entry fee in it, quote currency per unit.
-    since : pandas.Timestamp
-        When it was bought.
-    """
-
-    cost: float
-    since: pd.Timestamp
-
-
-@dataclass(frozen=True, slots=True)
-class Term:
-    """One summand of a signal, in basis points of the price; positive speaks for the trade."""
-
-    label: str
-    bps: float
+# Closed bars over which volume is averaged, as for a fill.
+VOLUME_BARS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +61,12 @@ def decision_table(
     horizons: tuple[Horizon, Horizon],
     tail: int,
     centre: Centre,
+    candles: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """What was known at each closed minute.
+
+    A long forecast is up to five minutes old, and the price has moved since. Its return is what is
+    carried to the present price: a forecast of no move expects none from where the price is now.
 
     Parameters
     ----------
@@ -130,22 +78,39 @@ def decision_table(
     tail : int
         Forecasts over which the MAE is taken.
     centre : {"trusted", "raw"}
+    candles : pandas.DataFrame, optional
+        Closed one-minute candles, for the volume.
 
     Returns
     -------
     pandas.DataFrame
         Indexed by ``as_of`` of the minute table: ``price``, ``minute_price``, ``long_price`` (NaN
         if none is young enough), ``minute_mae``, ``long_mae`` (quote currency, over forecasts
-        settled by then; NaN below `MIN_SETTLED`).
+        settled by then; NaN below `MIN_SETTLED`), ``volume`` (mean of the last 20 bars, base
+        currency; NaN if unknown), and for both horizons as log returns ``minute_low_90`` and the
+        other ends of the bands, and ``minute_middle``, their median: the trusted centre.
     """
-    known = {"price": minute["close"], "minute_price": minute["close"] * np.exp(minute[centre])}
-    table = pd.DataFrame(known)
-    far = long["close"] * np.exp(long[centre])
-    table["long_price"] = _newest(far, table.index, MAX_LONG_AGE)
-    for name, part, horizon in zip(("minute", "long"), settled, horizons, strict=True):
+    table = pd.DataFrame({"price": minute["close"]})
+    tables = {"minute": (minute, None), "long": (long, MAX_LONG_AGE)}
+    for name, (said, age) in tables.items():
+        moved = _newest(said[centre], table.index, age)
+        table[f"{name}_price"] = table["price"] * np.exp(moved)
+    for name, part, horizon in zip(tables, settled, horizons, strict=True):
         error = _running_mae(part, horizon, tail, centre)
         table[f"{name}_mae"] = _newest(error, table.index)
+    table["volume"] = np.nan if candles is None else _newest(_volumes(candles), table.index)
+    for name, (said, age) in tables.items():
+        for column in ("trusted", *BANDS):
+            end = "middle" if column == "trusted" else column
+            table[f"{name}_{end}"] = _newest(said[column], table.index, age)
     return table
+
+
+def _volumes(candles: pd.DataFrame) -> pd.Series:
+    """Mean volume of the last 20 bars of which it is known, by the time when it was."""
+    known = candles["volume"].dropna()
+    mean = known.rolling(VOLUME_BARS, min_periods=1).mean()
+    return mean.set_axis(pd.DatetimeIndex(known.index) + ONE_MINUTE)
 
 
 def _newest(
@@ -168,12 +133,16 @@ def _running_mae(settled: pd.DataFrame, horizon: Horizon, tail: int, centre: Cen
 
 def decide(
     as_of: pd.Timestamp,
-    known: Mapping[Any, float],
+    known: Known,
     thresholds: Thresholds,
     costs: Costs,
     holding: Holding | None,
+    must_sell: str = "",
 ) -> Signal:
     """The signal of one closed bar.
+
+    What is held is sold if a risk limit says so, if the forecast that bought it has expired, or if
+    the rule does; nothing is bought while something is held.
 
     Parameters
     ----------
@@ -185,7 +154,11 @@ def decide(
     costs : Costs
     holding : Holding or None
         What is held, if anything is.
+    must_sell : str
+        Why a risk limit wants it sold, as a sentence; empty if none does.
     """
+    if holding is not None and must_sell:
+        return Signal("sell", as_of, (), None, (must_sell,))
     if holding is not None and expired(as_of, thresholds, holding):
         said = f"The forecast that bought has expired after {thresholds.hold_minutes} min."
         return Signal("sell", as_of, (), None, (said,))
@@ -194,35 +167,42 @@ def decide(
     return _signal(side, as_of, terms, f"No forecast to {side} on yet.")
 
 
-def acts(
-    as_of: pd.DatetimeIndex,
-    known: Mapping[Any, Any],
-    thresholds: Thresholds,
-    costs: Costs,
-    holding: Holding | None,
-) -> npt.NDArray[np.bool_]:
-    """Whether `decide` would trade, for many bars of one holding at once. Shape (n,).
-
-    Parameters
-    ----------
-    as_of : pandas.DatetimeIndex, shape (n,)
-        Close times.
-    known : mapping of str to numpy.ndarray, shape (n,)
-        The columns of `decision_table`.
-    thresholds, costs, holding
-        As for `decide`.
-    """
-    # The terms are sums and quotients, which are made of columns as they are made of floats.
-    due: Any = distance_bps(terms_of(known, thresholds, costs, holding)) > 0
-    if holding is not None and thresholds.hold_minutes is not None:
-        held_for = (as_of - holding.since).to_numpy()
-        due = due | (held_for >= pd.Timedelta(minutes=thresholds.hold_minutes).to_timedelta64())
-    return np.asarray(due)
+def terms_of(
+    known: Known, thresholds: Thresholds, costs: Costs, holding: Holding | None
+) -> tuple[Term, ...]:
+    """What the rule sums: the terms of a purchase, or of the sale of what is held."""
+    return RULES[thresholds.rule](known, costs, thresholds, holding)
 
 
-def distance_bps(terms: tuple[Term, ...]) -> float:
-    """Sum of the terms, in basis points: positive is a trade."""
+def distance_bps(terms: tuple[Term, ...]) -> Any:
+    """Sum of the terms, in basis points: positive is a trade. A column if they are columns."""
     return sum(term.bps for term in terms)
+
+
+def fires(
+    known: Known, thresholds: Thresholds, costs: Costs, holding: Holding | None
+) -> npt.NDArray[np.bool_]:
+    """Whether the rule would trade, for many bars at once; no expiry, no limits. Shape (n,).
+
+    ``known`` holds the columns of `decision_table`, each of shape (n,).
+    """
+    return np.asarray(distance_bps(terms_of(known, thresholds, costs, holding)) > 0)
+
+
+def history(decisions: pd.DataFrame, thresholds: Thresholds, costs: Costs) -> pd.DataFrame:
+    """How far each bar was from a purchase, as if nothing had been held.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indexed as the `decision_table`: every term by its label in basis points, their sum
+        ``distance``, and ``fired``, whether it was above nothing.
+    """
+    known = {str(name): column.to_numpy() for name, column in decisions.items()}
+    terms = terms_of(known, thresholds, costs, None)
+    table = pd.DataFrame({term.label: term.bps for term in terms}, index=decisions.index)
+    distance = np.broadcast_to(distance_bps(terms), len(decisions))
+    return table.assign(distance=distance, fired=distance > 0)
 
 
 def expired(as_of: pd.Timestamp, thresholds: Thresholds, holding: Holding) -> bool:
@@ -230,50 +210,6 @@ def expired(as_of: pd.Timestamp, thresholds: Thresholds, holding: Holding) -> bo
     if thresholds.hold_minutes is None:
         return False
     return as_of - holding.since >= pd.Timedelta(minutes=thresholds.hold_minutes)
-
-
-def terms_of(
-    known: Mapping[Any, float], thresholds: Thresholds, costs: Costs, holding: Holding | None
-) -> tuple[Term, ...]:
-    """What is summed: the terms of a purchase, or of the sale of what is held."""
-    if holding is None:
-        return _buy_terms(known, thresholds, costs)
-    return _sell_terms(known, thresholds, costs, holding)
-
-
-def _bps(part: float, whole: float) -> float:
-    return part / whole * 1e4
-
-
-def _margin(multiple: float, mae: float) -> float:
-    """What doubt takes off a forecast, in quote currency; nothing if nobody asks for it."""
-    return multiple * mae if multiple else 0.0
-
-
-def _buy_terms(known: Mapping[str, float], at: Thresholds, costs: Costs) -> tuple[Term, ...]:
-    """Long forecast, less its error margin, against price, costs and margin."""
-    price = known["price"]
-    return (
-        Term("forecast move", _bps(known["long_price"] - price, price)),
-        Term("safety margin for its error", -_bps(_margin(at.buy_mae, known["long_mae"]), price)),
-        Term("costs in and out", -costs.round_trip() * 1e4),
-        Term("profit margin", -at.margin_bps),
-    )
-
-
-def _sell_terms(
-    known: Mapping[str, float], at: Thresholds, costs: Costs, holding: Holding
-) -> tuple[Term, ...]:
-    """Minute forecast, less its error margin, against what the position cost, fees and margin."""
-    return (
-        Term("forecast over cost", _bps(known["minute_price"] - holding.cost, holding.cost)),
-        Term(
-            "safety margin for its error",
-            -_bps(_margin(at.sell_mae, known["minute_mae"]), holding.cost),
-        ),
-        Term("costs to sell", -costs.exit() * 1e4),
-        Term("profit margin", -at.margin_bps),
-    )
 
 
 def _signal(
@@ -286,16 +222,22 @@ def _signal(
     if distance > 0:
         said = f"The forecast clears everything that stands against it by {distance:.1f} bps."
         return Signal(side, as_of, terms, distance, (said,))
-    return Signal("hold", as_of, terms, distance, (_blocker(side, terms),))
+    return Signal("hold", as_of, terms, distance, (_blocked(side, terms),))
 
 
-def _blocker(side: str, terms: tuple[Term, ...]) -> str:
-    """What stops the trade, in words: the first term at which the running sum is used up."""
-    running, short = 0.0, -distance_bps(terms)
+def blocker(terms: tuple[Term, ...]) -> Term:
+    """What stops a trade: the first term at which the running sum is used up, else the last."""
+    running = 0.0
     for term in terms:
         running += term.bps
         if running <= 0:
             break
+    return term
+
+
+def _blocked(side: str, terms: tuple[Term, ...]) -> str:
+    """What stops the trade, in words."""
+    term, short = blocker(terms), -distance_bps(terms)
     if term is terms[0]:
         return f"No {side}: the {term.label} is {term.bps:+.1f} bps, {short:.1f} bps short."
     return f"No {side}: stopped by the {term.label}, {short:.1f} bps short."

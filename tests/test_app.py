@@ -666,7 +666,7 @@ def test_the_end_of_a_replay_offers_to_begin_again(desk, visit):
 
 # Provenance --------------------------------------------------------------------------------------
 
-PAGES = ["app.py", "pages/Accuracy.py", "pages/Ledger.py", "pages/Health.py"]
+PAGES = ["app.py", *(f"pages/{name}.py" for name in ("Accuracy", "Backtest", "Ledger", "Health"))]
 BANNED = VenueState("bitstamp", "banned", NOON + pd.Timedelta(hours=2), "bitstamp said no.", 9)
 COINBASE = VenueState("coinbase", "ok", calls=60, clock_offset=NO_TIME, answered=NOON)
 

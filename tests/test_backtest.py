@@ -1,45 +1,18 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from marketpulse.backtest import Trading, holding, run
 from marketpulse.costs import Costs
-from marketpulse.events import Side
+from marketpulse.events import Order, Side
 from marketpulse.horizons import ONE_MINUTE
 from marketpulse.ledger import Ledger, apply, fold
-from marketpulse.signals import Thresholds
 from tests.books import BTC, deposit, fill
-from tests.build import START, candles, walk
-
-FREE = Costs(0)
-NAN = float("nan")
-
-
-def rule(**changes):
-    asked = {"buy_mae": 0.0, "sell_mae": 0.0, "margin_bps": 0.0, "hold_minutes": None}
-    return Thresholds(**{**asked, "centre": "raw", "reference": "last buy", **changes})
-
-
-def decisions(prices, *, rises=(), minute=None, mae=1.0):
-    """Decision rows, one a minute; a long forecast of +10 % at the rows of ``rises``."""
-    price = np.asarray(prices, dtype=float)
-    up = np.isin(np.arange(len(price)), list(rises))
-    columns = {
-        "price": price,
-        "minute_price": price if minute is None else np.asarray(minute, dtype=float),
-        "long_price": np.where(up, price * 1.1, price * 0.9),
-        "minute_mae": mae,
-        "long_mae": mae,
-    }
-    index = pd.DatetimeIndex([START + (row + 1) * ONE_MINUTE for row in range(len(price))])
-    return pd.DataFrame(columns, index=index)
-
-
-def traded(table, opens, volume=1.0):
-    """Candles of which one opens at the time of each decision, at the given price; NaN for none."""
-    known = candles(np.nan_to_num(opens), volume=volume)
-    frame = known.assign(open=opens).set_axis(table.index)
-    return frame[frame["open"].notna()]
+from tests.build import START, walk
+from tests.live_loop import lived, rejections
+from tests.markets import FREE, NAN, decisions, rough_market, rule, traded
 
 
 def carried_out(table, opens, thresholds=None, *, gate=FREE, paid=FREE, cash=10_000, amount=1_000):
@@ -180,6 +153,99 @@ def test_trading_on_a_forecast_that_knows_something_earns_money():
     made = carried_out(table, opens, rule(hold_minutes=5, margin_bps=20), paid=Costs(1))
     assert made.trades > 10
     assert made.net > 0
+
+
+# Live is the backtest -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize(
+    ("asked", "paid"),
+    [
+        (rule(hold_minutes=7), FREE),
+        (
+            rule(hold_minutes=7, margin_bps=-90),
+            Costs(30, half_spread_bps=2, impact_bps=20, latency_s=61.5),
+        ),
+        (rule(buy_mae=0.5, sell_mae=0.2, margin_bps=3), Costs(2, latency_s=30)),
+        (rule(hold_minutes=4, reference="average cost"), Costs(0, latency_s=200)),
+    ],
+)
+def test_living_through_the_bars_one_by_one_makes_the_same_trades(seed, asked, paid):
+    table, frame = rough_market(seed)
+    trading = Trading(BTC, 10_000, 1_000, paid)
+    book = lived(table, frame, asked, paid, trading)
+    made = run(table, frame, asked, paid, trading).ledger
+    assert made.fills == book.fills
+    assert len(made.fills) > 2
+    assert (made.cash, made.realised, made.fees) == (book.cash, book.realised, book.fees)
+
+
+def test_orders_that_no_price_reaches_in_time_are_given_up_as_live():
+    table, frame = rough_market(1)
+    # The last hour has no trades at all, but the rule would go on.
+    frame = frame.assign(filled=frame["filled"] | (np.arange(len(frame)) > 100))
+    trading = Trading(BTC, 10_000, 1_000, Costs(0))
+    asked = rule(hold_minutes=7)
+    book = lived(table, frame, asked, FREE, trading)
+    assert run(table, frame, asked, FREE, trading).ledger.fills == book.fills
+    assert rejections(book)
+
+
+def test_a_book_that_runs_dry_goes_on_as_live():
+    table, frame = rough_market(2)
+    paid = Costs(300)
+    trading = Trading(BTC, 1_100, 1_000, paid)
+    asked = rule(hold_minutes=7)
+    book = lived(table, frame, asked, FREE, trading)
+    assert run(table, frame, asked, FREE, trading).ledger.fills == book.fills
+    assert rejections(book)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_fill_has_a_price_stamped_before_its_order(seed):
+    table, frame = rough_market(seed)
+    paid = Costs(1, half_spread_bps=2, latency_s=17.25)
+    made = run(table, frame, rule(hold_minutes=7), FREE, Trading(BTC, 10_000, 1_000, paid)).ledger
+    placed = {event.id: event for event in made.events if isinstance(event, Order)}
+    opens = frame["open"][~frame["filled"]]
+    for each in made.fills:
+        order, receipt = placed[each.order], each.receipt
+        assert receipt.reference_time >= order.time + pd.Timedelta(seconds=17.25)
+        assert float(receipt.reference) == pytest.approx(opens[receipt.reference_time], abs=1e-9)
+        assert order.time in table.index
+    assert made.fills
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 5), st.integers(10, 150), st.integers(0, 2**32 - 1))
+def test_another_future_changes_no_trade_of_the_past(seed, cut, other):
+    table, frame = rough_market(seed)
+    now = frame.index[cut]
+    random = np.random.default_rng(other)
+    later = frame.index >= now
+    bent = frame.copy()
+    for name in ("open", "high", "low", "close", "volume"):
+        bent.loc[later, name] *= random.lognormal(0, 0.3, later.sum())
+    unknown = table.copy()
+    rows = unknown.index > now
+    unknown.loc[rows] = unknown.loc[rows] * random.lognormal(0, 0.1, (rows.sum(), 1))
+    trading = Trading(BTC, 10_000, 1_000, Costs(5, impact_bps=10, latency_s=20))
+    asked = rule(hold_minutes=7)
+    before, after = (
+        [each for each in run(*tables, asked, FREE, trading).ledger.fills if each.time < now]
+        for tables in ((table, frame), (unknown, bent))
+    )
+    short = run(table[table.index <= now], frame[~later], asked, FREE, trading).ledger.fills
+    assert before == after
+    assert before == list(short)
+
+
+def test_a_position_bought_and_looked_at_for_free_is_no_gain_at_the_same_price():
+    # Cost by quantity would be off by a rounding, and a tie would look like a profit.
+    table = decisions([7.77] * 30, rises=[0])
+    made = carried_out(table, [7.77] * 30)
+    assert len(made.ledger.fills) == 1
 
 
 # What a sale must beat ---------------------------------------------------------------------------

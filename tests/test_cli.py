@@ -146,6 +146,98 @@ def test_an_unknown_leak_is_refused_with_the_names_of_all():
     assert all(name in result.stderr for name in LEAKS)
 
 
+BACKTEST_KEYS = {
+    "symbol", "source", "settings", "trades", "initial_cash", "final_equity", "fees_paid",
+    "net_return", "buy_and_hold_return", "max_drawdown", "trade_count", "hit_rate", "exposure",
+}  # fmt: skip
+LEAN = ("--centre", "raw", "--mae-multiplier", 0, "--fee-bps", 0, "--bars", 2_600)
+
+
+@pytest.fixture
+def tiny_plans(monkeypatch):
+    for label, plan in {"minute": Plan(400, 200, 200), "long": Plan(120, 60, 60)}.items():
+        monkeypatch.setitem(PLANS, label, plan)
+
+
+@pytest.mark.usefixtures("tiny_plans")
+def test_backtest_prints_the_documented_json():
+    result = ran("backtest", "--source", "sample", *LEAN, "--slippage-bps", 0.5, "--json")
+    assert result.exit_code == 0
+    facts = json.loads(result.stdout)
+    assert set(facts) == BACKTEST_KEYS
+    assert facts["settings"]["slippage_bps"] == 0.5
+    assert facts["settings"]["hold_bars"] == 45
+    trades = facts["trades"]
+    assert facts["trade_count"] == len(trades) > 4
+    assert all(set(trade) == {"time", "side", "quantity", "price", "fee"} for trade in trades)
+    assert {trade["time"] for trade in trades if trade["side"] == "buy"}
+    cash, held = facts["initial_cash"], 0.0
+    for trade in trades:
+        sign = 1 if trade["side"] == "buy" else -1
+        cash -= sign * trade["quantity"] * trade["price"] + trade["fee"]
+        held += sign * trade["quantity"]
+    last = load_sample().candles["close"].iloc[-1]
+    assert facts["final_equity"] == pytest.approx(cash + held * last, abs=1e-4)
+    assert facts["net_return"] == pytest.approx(facts["final_equity"] / 10_000 - 1)
+    assert facts["max_drawdown"] < 0
+    assert 0 < facts["exposure"] < 1
+
+
+@pytest.mark.usefixtures("tiny_plans")
+def test_a_sweep_tells_every_cell_and_warns_of_the_best():
+    result = ran("backtest", "--source", "sample", *LEAN, "--fee-bps", 4, "--sweep", "--json")
+    facts = json.loads(result.stdout)
+    assert set(facts) == BACKTEST_KEYS | {"cells"}
+    cells = facts["cells"]
+    assert len(cells) == 400
+    assert set(cells[0]) == {
+        "centre",
+        "mae_multiplier",
+        "margin_bps",
+        "trades",
+        "net",
+        "net_return",
+    }
+    assert (cells[0]["mae_multiplier"], cells[0]["margin_bps"]) == (0, -9)
+    assert "The best of 400 cells made" in result.stderr
+    same = next(c for c in cells if (c["mae_multiplier"], c["margin_bps"]) == (0, 0))
+    assert same["trades"] == sum(trade["side"] == "buy" for trade in facts["trades"])
+    assert same["net_return"] == pytest.approx(facts["net_return"], abs=1e-9)
+
+
+@pytest.mark.usefixtures("tiny_plans")
+def test_a_backtest_in_words_stands_beside_luck():
+    said = ran("backtest", "--source", "sample", *LEAN, "--luck").stdout
+    assert "minutes decided on" in said
+    assert "buy and hold" in said
+    assert "of 500 placebo runs, with forecasts of another time" in said
+    assert "of 500 runs that entered at random" in said
+
+
+@pytest.mark.usefixtures("tiny_plans")
+def test_the_default_rule_says_that_it_never_traded():
+    result = ran("backtest", "--source", "sample", "--bars", 2_600)
+    assert "The rule never traded" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--mae-multiplier", 4), "--mae-multiplier must be from 0 to 3, not 4."),
+        (("--sell-mae", -1), "--sell-mae must be from 0 to 3, not -1."),
+        (("--margin-bps", "nan"), "--margin-bps must be from -100 to 100, not nan."),
+        (("--hold-bars", 500), "--hold-bars must be from 0 to 240, not 500."),
+        (("--slippage-bps", 1_000), "--slippage-bps must be from 0 to below 1000, not 1000."),
+        (("--cash", 10), "--cash must be from the --amount to 1,000,000,000, not 10."),
+        (("--scheduler", "here"), "A scheduler reads like tcp://host:8786, not here."),
+        (("--scheduler", "127.0.0.1:9"), "No Dask scheduler answers at 127.0.0.1:9."),
+        (("--bars", 300), "The 1-minute model needs more than 3243 bars of 1 min; there are 300."),
+    ],
+)
+def test_a_backtest_that_cannot_be_is_refused_in_one_line(options, said):
+    assert refused("backtest", "--source", "sample", *options) == f"Error: {said}"
+
+
 def test_fetched_candles_come_back_as_they_were(tmp_path):
     out = tmp_path / "out.parquet"
     assert ran("fetch", "--source", "sample", "--bars", 90, "--out", out).exit_code == 0

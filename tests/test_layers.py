@@ -14,6 +14,9 @@ ORDER = [
     "process",
     "horizons",
     "costs",
+    "terms",
+    "strategies",
+    "rulebook",
     "settings",
     "candles",
     "features",
@@ -46,10 +49,20 @@ ORDER = [
     "trades",
     "curves",
     "performance",
+    "tape",
+    "broker",
+    "chain",
     "backtest",
+    "paths",
     "words",
+    "placebo",
+    "parallel",
+    "sweep",
     "risk",
     "model_store",
+    "walks",
+    "trial",
+    "backtest_report",
     "database",
     "store",
     "journal_rows",
@@ -76,6 +89,8 @@ ORDER = [
     "fans",
     "charts",
     "accuracy_charts",
+    "backtest_charts",
+    "signal_charts",
     "tables",
     "book_tables",
     "desk",
@@ -95,6 +110,7 @@ OUTSIDE = {
     "ccxt",
     "click",
     "curl_cffi",
+    "distributed",
     "filelock",
     "http",
     "joblib",
@@ -113,8 +129,8 @@ OUTSIDE = {
     "urllib",
     "yfinance",
 }
-SHELL = {"process", "model_store", "database", "store", "hub", "cli", "__main__"}
-SHELL |= {"journal_rows", "kept_book", "journal", "desk", "office", "places"}
+SHELL = {"process", "parallel", "walks", "model_store", "database", "store", "hub", "cli"}
+SHELL |= {"__main__", "journal_rows", "kept_book", "journal", "desk", "office", "places"}
 STREAMLIT = {"streamlit", "streamlit_autorefresh"}
 CLOCKS = {"now", "utcnow", "today"}
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from marketpulse.costs import chosen_fee_bps
 from marketpulse.horizons import LONG, MINUTE
+from marketpulse.rulebook import RULES
 from marketpulse.settings import (
     FEE_CHOICES,
     KNOBS,
@@ -32,6 +33,7 @@ choices = st.fixed_dictionaries(
         "reference": st.sampled_from(["last buy", "average cost"]),
         "fees": st.sampled_from(FEE_CHOICES),
         "sizing": st.sampled_from(SIZINGS),
+        "rule": st.sampled_from(list(RULES)),
     }
 )
 
@@ -265,7 +267,7 @@ def test_a_preset_sets_every_threshold_and_nothing_else(name):
     )
     made = asked.changed(**PRESETS[name])
     assert {field: getattr(made, field) for field in PRESETS[name]} == PRESETS[name]
-    thresholds = {"centre", "buy_mae", "sell_mae", "margin", "fees", "fee", "spread"}
+    thresholds = {"rule", "centre", "buy_mae", "sell_mae", "margin", "fees", "fee", "spread"}
     assert set(PRESETS[name]) == thresholds
     assert made.symbol == "ETH/EUR"
     assert PRESET_HELP[name]

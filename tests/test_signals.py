@@ -4,14 +4,26 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from marketpulse.bands import BANDS
 from marketpulse.costs import Costs
 from marketpulse.horizons import LONG, MINUTE, ONE_MINUTE
+from marketpulse.rulebook import RULES
 from marketpulse.settings import PRESETS, Settings
-from marketpulse.signals import MIN_SETTLED, Holding, Thresholds, acts, decide, decision_table
-from tests.build import START
+from marketpulse.signals import (
+    MIN_SETTLED,
+    Holding,
+    Thresholds,
+    decide,
+    decision_table,
+    fires,
+    history,
+)
+from marketpulse.strategies import chance_of_profit
+from tests.build import START, candles
 
 FREE = Costs(0)
 NAN = float("nan")
+ENDS = (-0.02, -0.01, 0.0, 0.01, 0.02)
 
 
 def at(minute):
@@ -23,9 +35,17 @@ def thresholds(**changes):
     return Thresholds(**{**asked, "centre": "trusted", "reference": "last buy", **changes})
 
 
+def bands(middle=0.0):
+    """Bands of both horizons around a log return."""
+    ends = zip(("low_90", "low_50", "middle", "high_50", "high_90"), ENDS, strict=True)
+    names = {end: middle + beyond for end, beyond in ends}
+    return {f"{label}_{end}": names[end] for label in ("minute", "long") for end in names}
+
+
 def known(**changes):
+    """What is known at a price of 100: no move, an error of 1, and bands of 1 % and 2 %."""
     standard = {"price": 100.0, "minute_price": 100.0, "long_price": 100.0}
-    return {**standard, "minute_mae": 1.0, "long_mae": 1.0, **changes}
+    return {**standard, **bands(), "minute_mae": 1.0, "long_mae": 1.0, "volume": 50.0, **changes}
 
 
 def bought(cost=100.0, minute=0):
@@ -45,7 +65,7 @@ def test_a_purchase_is_the_forecast_move_less_error_fees_and_margin():
     assert summands(signal) == {
         "forecast move": 300,
         "safety margin for its error": -50,
-        "costs in and out": -2 * 0.002 / 0.998 * 1e4,
+        "fees in and out": -2 * 0.002 / 0.998 * 1e4,
         "profit margin": -10,
     }
     assert signal.distance_bps == pytest.approx(300 - 50 - 40.08016 - 10)
@@ -78,7 +98,7 @@ def test_a_signal_says_what_blocks_it_and_by_how_much(changes, rule, reason):
 
 def test_fees_that_block_a_purchase_are_named():
     signal = decide(at(0), known(long_price=100.1), thresholds(), Costs(10), None)
-    assert "costs in and out" in signal.reasons[0]
+    assert "fees in and out" in signal.reasons[0]
 
 
 def test_a_margin_below_nothing_buys_at_a_loss_on_purpose():
@@ -107,7 +127,7 @@ def test_a_sale_is_the_minute_forecast_over_cost_less_error_fee_and_margin():
     assert summands(signal) == {
         "forecast over cost": 400,
         "safety margin for its error": -25,
-        "costs to sell": -0.002 / 0.998 * 1e4,
+        "fee to sell": -0.002 / 0.998 * 1e4,
         "profit margin": -10,
     }
     assert signal.side == "sell"
@@ -160,7 +180,8 @@ def test_thresholds_are_those_of_the_settings(preset):
 
 def forecasts(minutes, *, close=100.0, raw=0.0, trusted=0.0):
     index = pd.DatetimeIndex([at(minute) for minute in minutes], name="as_of")
-    return pd.DataFrame({"close": close, "raw": raw, "trusted": trusted}, index=index)
+    ends = dict(zip(BANDS, (-0.02, -0.01, 0.01, 0.02), strict=True))
+    return pd.DataFrame({"close": close, "raw": raw, "trusted": trusted, **ends}, index=index)
 
 
 def settled(minutes, errors, raw_errors=None):
@@ -245,16 +266,129 @@ def test_a_rule_that_takes_no_doubt_off_needs_no_record_of_errors():
     assert decide(at(0), nothing_settled, thresholds(), FREE, None).side == "buy"
 
 
-@pytest.mark.parametrize("hold_minutes", [None, 3])
+@pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("holding", [None, bought()])
-def test_many_bars_at_once_trade_where_each_of_them_would(holding, hold_minutes):
-    rule = thresholds(hold_minutes=hold_minutes)
-    prices = [90.0, NAN, 100.0, 110.0, 120.0]
-    rows = [known(long_price=price, minute_price=price) for price in prices]
+@pytest.mark.parametrize("costs", [FREE, Costs(40, half_spread_bps=5, impact_bps=30)])
+def test_many_bars_at_once_trade_where_each_of_them_would(rule, holding, costs):
+    asked = thresholds(rule=rule, buy_mae=0.25, sell_mae=0.25, amount=1_000)
+    prices = [90.0, NAN, 100.0, 103.0, 120.0]
+    rows = [
+        known(long_price=price, minute_price=price) | bands(math.log(price / 100))
+        for price in prices
+    ]
     columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    together = fires(columns, asked, costs, holding)
     times = [at(minute) for minute in range(5)]
-    together = acts(pd.DatetimeIndex(times), columns, rule, FREE, holding)
-    one_by_one = [decide(*each, rule, FREE, holding) for each in zip(times, rows, strict=True)]
+    one_by_one = [decide(*each, asked, costs, holding) for each in zip(times, rows, strict=True)]
     assert list(together) == [one.side != "hold" for one in one_by_one]
     assert together.any()
     assert not together.all()
+
+
+def test_an_old_long_forecast_is_about_the_price_of_now():
+    # Said at 100: no move. Four minutes later the price is 99, and still none is expected of it.
+    minute = forecasts([5, 9], close=[100.0, 99.0])
+    made = table_of(minute, forecasts([5]), NONE, NONE)
+    assert made["long_price"].tolist() == [100, 99]
+    free = thresholds()
+    for as_of, row in made.iterrows():
+        assert decide(as_of, row.to_dict(), free, FREE, None).side == "hold"
+
+
+def test_a_return_is_carried_to_the_price_of_now():
+    long = forecasts([5], trusted=math.log(1.1))
+    made = table_of(forecasts([5, 9], close=[100.0, 50.0]), long, NONE, NONE)
+    assert made["long_price"].tolist() == pytest.approx([110, 55])
+
+
+# Costs in terms ----------------------------------------------------------------------------------
+
+
+def test_every_cost_is_a_term_of_its_own_and_together_they_are_the_break_even():
+    costs = Costs(40, half_spread_bps=5, impact_bps=30)
+    # 1,000 at 100 are 10 units, a fifth of a bar's 50
+    signal = decide(at(0), known(), thresholds(amount=1_000), costs, None)
+    terms = {term.label: term.bps for term in signal.terms}
+    parts = ["fees in and out", "spread in and out", "slippage in and out"]
+    assert [name for name in terms if "in and out" in name] == parts
+    assert -sum(terms[part] for part in parts) == pytest.approx(costs.round_trip(0.2) * 1e4)
+    assert -terms["fees in and out"] == pytest.approx(Costs(40).round_trip() * 1e4)
+
+
+def test_the_costs_of_a_sale_are_those_of_the_way_out():
+    costs = Costs(40, half_spread_bps=5, impact_bps=30)
+    signal = decide(at(1), known(), thresholds(amount=1_000), costs, bought())
+    spent = [-term.bps for term in signal.terms if term.label.endswith(" sell")]
+    assert len(spent) == 3
+    assert sum(spent) == pytest.approx(costs.exit(0.2) * 1e4)
+
+
+@pytest.mark.parametrize(("volume", "share"), [(NAN, 0), (0.0, 1), (10.0, 1), (1_000.0, 0.01)])
+def test_slippage_grows_with_the_share_of_the_volume_as_far_as_that_is_known(volume, share):
+    costs = Costs(0, impact_bps=30)
+    signal = decide(at(0), known(volume=volume), thresholds(amount=1_000), costs, None)
+    (slipped,) = [term.bps for term in signal.terms if term.label == "slippage in and out"]
+    assert -slipped == pytest.approx(costs.round_trip(share) * 1e4)
+
+
+def test_volume_is_that_of_the_last_bars_that_closed():
+    frame = candles([100.0] * 30, volume=np.arange(30.0))
+    minute = forecasts([0, 1, 5, 30])
+    made = decision_table(minute, minute, (NONE, NONE), (MINUTE, LONG), 100, "trusted", frame)
+    # by minute 5 the bars of volume 0 to 4 have closed, by minute 30 the last 20 are 10 to 29
+    assert made["volume"].iloc[1:].tolist() == [0, 2, 19.5]
+    assert np.isnan(made["volume"].iloc[0])
+
+
+# By chance ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("margin_bps", "chance"), [(0, 0.5), (100, 0.25), (50, 0.375), (-100, 0.75), (300, 0.05)]
+)
+def test_the_chance_of_a_profit_is_read_off_the_bands(margin_bps, chance):
+    asked = thresholds(rule="chance", margin_bps=margin_bps)
+    assert chance_of_profit(known(), FREE, asked, None) == pytest.approx(chance, abs=0.002)
+
+
+@pytest.mark.parametrize("margin_bps", [-150, -30, 0, 40, 120])
+@pytest.mark.parametrize("wanted", [0.1, 0.3, 0.5, 0.6, 0.9])
+@pytest.mark.parametrize("holding", [None, bought(99.7)])
+def test_a_rule_by_chance_trades_where_the_chance_is_above_the_one_asked_for(
+    margin_bps, wanted, holding
+):
+    asked = thresholds(rule="chance", margin_bps=margin_bps, chance=wanted)
+    costs = Costs(10, half_spread_bps=2)
+    signal = decide(at(1), known(), asked, costs, holding)
+    assert (signal.side != "hold") == (chance_of_profit(known(), costs, asked, holding) > wanted)
+
+
+def test_without_bands_there_is_no_chance():
+    unknown = known(long_low_90=NAN)
+    asked = thresholds(rule="chance", chance=0.95)
+    assert math.isnan(chance_of_profit(unknown, FREE, asked, None))
+    assert decide(at(0), unknown, asked, FREE, None).reasons == ("No forecast to buy on yet.",)
+
+
+# Limits and history ------------------------------------------------------------------------------
+
+
+def test_a_risk_limit_sells_whatever_the_forecasts_say():
+    said = "The loss of today is beyond 2 %."
+    poor = known(minute_price=50.0)
+    signal = decide(at(1), poor, thresholds(), FREE, bought(), must_sell=said)
+    assert (signal.side, signal.reasons) == ("sell", (said,))
+    assert decide(at(1), poor, thresholds(), FREE, None, must_sell=said).side == "hold"
+
+
+def test_the_history_of_a_signal_is_that_of_every_bar_for_itself():
+    minute = forecasts(range(1, 9), trusted=np.log(np.linspace(0.99, 1.03, 8)))
+    table = table_of(minute, minute, NONE, NONE)
+    asked, costs = thresholds(margin_bps=10), Costs(40)
+    made = history(table, asked, costs)
+    for as_of, row in table.iterrows():
+        signal = decide(as_of, row.to_dict(), asked, costs, None)
+        assert made.loc[as_of, "distance"] == signal.distance_bps
+        assert made.loc[as_of, "fired"] == (signal.side == "buy")
+        assert summands(signal) == made.loc[as_of].drop(["distance", "fired"]).to_dict()
+    assert 0 < made["fired"].sum() < 8

@@ -13,7 +13,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from marketpulse import accuracy_charts, book_tables, charts, health, report, tables
+from marketpulse import accuracy_charts, book_tables, charts, health, report, signal_charts, tables
 from marketpulse.books import Book, BookInfo, owner_hash
 from marketpulse.curves import equity_curve
 from marketpulse.errors import ImportRefused
@@ -25,6 +25,7 @@ from marketpulse.places import DATABASE_VARIABLE
 from marketpulse.process import bytes_on_disk
 from marketpulse.report import Report, View
 from marketpulse.settings import DEFAULTS, Settings
+from marketpulse.signals import Signal, Thresholds, history
 from marketpulse.snapshot import MarketKey, Snapshot
 from marketpulse.sources.catalogue import recorded_names
 from marketpulse.tables import Said
@@ -194,6 +195,32 @@ def shared_pulse(snapshot: Snapshot, seen: Report) -> str:
     return _pulses().get(key, lambda: tables.pulse_text(seen))
 
 
+@st.cache_resource(show_spinner=False)
+def _meters() -> Shelf[go.Figure]:
+    return Shelf(KEPT)
+
+
+def shared_meter(signal: Signal) -> go.Figure:
+    """The break-even meter of a signal with terms, drawn once for everybody who has the same."""
+    return _meters().get(signal, lambda: signal_charts.meter_chart(signal))
+
+
+@st.cache_resource(show_spinner=False)
+def _histories() -> Shelf[tuple[str, go.Figure]]:
+    return Shelf(KEPT)
+
+
+def shared_history(snapshot: Snapshot, seen: Report) -> tuple[str, go.Figure]:
+    """How often the rule fired over the tail in a sentence, and how far away it was as a figure."""
+
+    def drawn() -> tuple[str, go.Figure]:
+        past = history(seen.decisions, Thresholds.of(seen.settings), seen.costs)
+        return signal_charts.history_line(past), signal_charts.history_chart(past)
+
+    key = (snapshot.mark(seen.settings.horizons), seen.settings, seen.costs)
+    return _histories().get(key, drawn)
+
+
 # What a breakdown of one view depends on: the market, the bar, the horizon, and which forecasts.
 ViewKey = tuple[MarketKey, int, pd.Timestamp, str, int, int, bool]
 
@@ -253,7 +280,8 @@ def shared_gaps(snapshot: Snapshot) -> Gaps:
 
 def shared_things() -> int:
     """How many reports, charts and texts are kept for all sessions."""
-    return len(_reports()) + len(_price_charts()) + len(_pulses())
+    shelves = (_reports(), _price_charts(), _pulses(), _meters(), _histories())
+    return sum(len(shelf) for shelf in shelves)
 
 
 @st.cache_data(ttl="1min", show_spinner=False)

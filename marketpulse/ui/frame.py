@@ -33,6 +33,7 @@ from marketpulse.ui.visibility import tab_is_hidden
 PAGES = (
     ("app.py", "Live", ":material/show_chart:"),
     ("pages/Accuracy.py", "Accuracy", ":material/target:"),
+    ("pages/Backtest.py", "Backtest", ":material/history:"),
     ("pages/Ledger.py", "Ledger", ":material/receipt_long:"),
     ("pages/Health.py", "Health", ":material/monitor_heart:"),
 )

@@ -1,6 +1,5 @@
 """The parts of the Live page, from the top of the screen to its end."""
 
-import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
@@ -11,7 +10,13 @@ from marketpulse.report import View
 from marketpulse.settings import PRESET_HELP, PRESETS
 from marketpulse.signals import Signal, Thresholds
 from marketpulse.tables import preset_lines, source_lines, tail_table
-from marketpulse.ui.cached import shared_equity_chart, shared_price_chart, shared_pulse
+from marketpulse.ui.cached import (
+    shared_equity_chart,
+    shared_history,
+    shared_meter,
+    shared_price_chart,
+    shared_pulse,
+)
 from marketpulse.ui.frame import Frame
 from marketpulse.ui.live_chart import Tick, live_chart, price_line
 from marketpulse.ui.sidebar import use_preset
@@ -20,7 +25,6 @@ from marketpulse.words import (
     bps_text,
     money_text,
     percent_text,
-    points_text,
     price_text,
     verdict_text,
 )
@@ -148,9 +152,18 @@ def draw_signal(frame: Frame) -> None:
         st.markdown(f"**Signal** · {SIGNAL_WORDS[signal.side]}")
         st.caption(" ".join(signal.reasons))
         if signal.terms:
-            rows = {term.label.capitalize(): points_text(term.bps) for term in signal.terms}
-            rows["**Distance**"] = f"**{points_text(signal.distance_bps or 0.0)}**"
-            st.table(pd.DataFrame({"bps": rows}), border="horizontal")
+            st.plotly_chart(shared_meter(signal), key="meter", config={"displayModeBar": False})
+        _draw_history(frame)
+
+
+def _draw_history(frame: Frame) -> None:
+    """How often the rule would have bought, and how far away it was."""
+    said, figure = shared_history(frame.snapshot, frame.report)
+    if not said:
+        return
+    st.caption(said)
+    with st.expander("How far away it has been", icon=":material/timeline:"):
+        st.plotly_chart(figure, key="signal-history", config={"displayModeBar": False})
 
 
 def draw_tail(frame: Frame) -> None:

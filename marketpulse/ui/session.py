@@ -81,3 +81,9 @@ def keep_book(book: Book) -> Book:
     """Remember a book as it is seen now."""
     st.session_state.setdefault("books", {})[book.id] = book
     return book
+
+
+def clicked(chart: str) -> list[int]:
+    """The points of a chart that were clicked, by their place in their trace."""
+    selected = st.session_state.get(chart)
+    return [] if selected is None else list(selected["selection"]["point_indices"])

@@ -6,9 +6,11 @@ from typing import Any
 import streamlit as st
 
 from marketpulse.costs import chosen_fee_bps
+from marketpulse.rulebook import RULE_HELP, RULES
 from marketpulse.settings import (
     CENTRES,
     DEFAULT_SYMBOL,
+    DEFAULTS,
     FEE_CHOICES,
     KNOBS,
     PRESET_HELP,
@@ -102,6 +104,16 @@ def _draw_signal(page: str, settings: Settings) -> None:
                 args=(name,),
                 help=PRESET_HELP[name],
             )
+    _choice(
+        page,
+        "rule",
+        settings.rule,
+        tuple(RULES),
+        "Rule",
+        " ".join(f"{name.capitalize()}: {text}" for name, text in RULE_HELP.items()),
+    )
+    if settings.rule != DEFAULTS.rule:
+        _slider(page, "chance", int(settings.chance))
     _slider(page, "buy_mae", settings.buy_mae)
     _slider(page, "sell_mae", settings.sell_mae)
     _slider(page, "margin", int(settings.margin))

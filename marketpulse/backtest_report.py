@@ -1,0 +1,113 @@
+"""What a backtest says: its JSON object, and the same in words."""
+
+from dataclasses import asdict
+from typing import Any
+
+from marketpulse.backtest import BacktestResult
+from marketpulse.placebo import Fan, RandomEntries
+from marketpulse.sweep import Cell, ThresholdMap
+from marketpulse.trial import Trial
+from marketpulse.words import bps_text, money_text, percent_text
+
+_CELL = ("centre", "mae_multiplier", "margin_bps", "trades", "net", "net_return")
+
+
+def facts(
+    made: Trial, luck: tuple[Fan, RandomEntries] | None, cells: ThresholdMap | None
+) -> dict[str, Any]:
+    """A backtest for programs, with what luck would have made and the cells if they were made."""
+    told = {"settings": _settings_facts(made), **_result_facts(made.result)}
+    if luck is not None:
+        placebos, entries = luck
+        told["placebo"] = {"percentile": placebos.percentile, "runs": len(placebos.nets)}
+        told["random_entries"] = {"percentile": entries.percentile, "runs": len(entries.nets)}
+    if cells is not None:
+        told["cells"] = [_cell_facts(cell) for cell in cells.cells]
+    return told
+
+
+def _settings_facts(made: Trial) -> dict[str, Any]:
+    """The settings of a backtest by the names of the command's options."""
+    settings, trading = made.settings, made.trading
+    return {
+        "minute_steps": settings.minute,
+        "long_steps": settings.long,
+        "centre": settings.centre,
+        "rule": settings.rule,
+        "chance": settings.chance,
+        "buy_mae": settings.buy_mae,
+        "sell_mae": settings.sell_mae,
+        "margin_bps": settings.margin,
+        "hold_bars": settings.hold_minutes or 0,
+        "reference": settings.reference,
+        "fee_bps": trading.costs.fee_bps,
+        "slippage_bps": trading.costs.half_spread_bps,
+        "tail": settings.tail,
+        "cash": trading.cash,
+        "amount": trading.amount,
+    }
+
+
+def _result_facts(made: BacktestResult) -> dict[str, Any]:
+    """The figures of a backtest; money in quote currency, returns and drawdown as fractions."""
+    figures = made.summary
+    trades = [
+        {
+            "time": fill.time,
+            "side": str(fill.side),
+            "quantity": float(fill.quantity),
+            "price": float(fill.price),
+            "fee": float(fill.fee),
+        }
+        for fill in made.ledger.fills
+    ]
+    return {
+        "trades": trades,
+        "initial_cash": float(figures.deposits),
+        "final_equity": float(figures.equity),
+        "fees_paid": float(figures.fees),
+        "net_return": figures.total_return,
+        "buy_and_hold_return": figures.buy_and_hold_return,
+        "max_drawdown": figures.curve.max_drawdown,
+        "trade_count": figures.trade_count,
+        "hit_rate": figures.trips.win_rate,
+        "exposure": figures.curve.exposure,
+    }
+
+
+def _cell_facts(cell: Cell) -> dict[str, Any]:
+    """One cell of a sweep."""
+    facts = asdict(cell)
+    return {name: facts[name] for name in _CELL}
+
+
+def lines(made: Trial, luck: tuple[Fan, RandomEntries] | None) -> list[str]:
+    """A backtest in words, one sentence or figure a line."""
+    figures, settings = made.result.summary, made.settings
+    times, trips, currency = made.result.curve.index, figures.trips, settings.quote_currency
+    head = (
+        f"{settings.symbol}, {len(times):,} minutes decided on,"
+        f" {times[0]:%Y-%m-%d %H:%M} to {times[-1]:%Y-%m-%d %H:%M} UTC"
+    )
+    if not figures.trade_count:
+        return [head, "The rule never traded: no forecast cleared its costs and thresholds."]
+    said = [
+        head,
+        f"  {percent_text(figures.total_return, 2, signed=True)} after all costs, to"
+        f" {money_text(float(figures.equity), currency)};"
+        f" buy and hold {percent_text(figures.buy_and_hold_return, 2, signed=True)}",
+        f"  {trips.count:,} round trips, {percent_text(trips.win_rate)} of them won;"
+        f" in the market {percent_text(figures.curve.exposure)} of the time",
+        f"  fees {money_text(float(figures.fees), currency)},"
+        f" deepest drawdown {percent_text(figures.curve.max_drawdown, 2)}",
+    ]
+    return said if luck is None else [*said, *(f"  {each.sentence}" for each in luck)]
+
+
+def map_lines(made: ThresholdMap) -> list[str]:
+    """The best cell of a sweep and what picking it is worth."""
+    best = made.best
+    if best is None:
+        return [made.warning]
+    where = f"{best.mae_multiplier:g} × MAE, margin {bps_text(best.margin_bps)}"
+    return [f"Best cell: {where}, {best.trades:,} trades.", made.warning]
