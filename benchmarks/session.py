@@ -332,13 +332,13 @@ class Session:
             If the page shows an exception.
         """
         begun = time.perf_counter()
-        self.send(*widgets)
+        self.send(*widgets, fragment=fragment)
         run = self._collected(begun)
         if run.exceptions:
             raise RuntimeError(f"the page shows: {run.exceptions}")
         return run
 
-    def send(self, *widgets: WidgetState) -> None:
+    def send(self, *widgets: WidgetState, fragment: str = "") -> None:
         """Ask for a rerun as `rerun` does, and wait for nothing."""
         asked = BackMsg()
         state = asked.rerun_script

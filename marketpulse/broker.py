@@ -59,6 +59,7 @@ class Broker:
 
     def __init__(self, tape: Tape, trading: Trading, figures: Column | None = None) -> None:
         self.tape, self.trading = tape, trading
+        self._amount = orders.amount_of(trading.amount)
         self._bought: dict[int, Execution | None] = {}
         # Infinite is what nobody has asked for yet. The last row is that of candle -1: nothing.
         self.figures = np.full((len(tape.opens) + 1, len(FIGURES)), np.inf)
@@ -72,18 +73,19 @@ class Broker:
     def bought(self, candle: int) -> Execution | None:
         """What the amount buys at a candle's open; None if it is too small or too large for it."""
         if candle not in self._bought:
-            amount = orders.amount_of(self.trading.amount)
-            self._bought[candle] = self._executed(Side.BUY, amount, candle)
+            with localcontext(CONTEXT):
+                self._bought[candle] = self._executed(Side.BUY, self._amount, candle)
         return self._bought[candle]
 
     def sold(self, candle: int, quantity: Decimal) -> Execution | None:
         """The sale of a quantity at a candle's open; None if it cannot be traded there."""
-        return self._executed(Side.SELL, quantity, candle)
+        with localcontext(CONTEXT):
+            return self._executed(Side.SELL, quantity, candle)
 
     def least(self) -> Decimal:
         """Less than what any purchase takes: a quantity is cut by less than one step."""
         dearest = to_price(self.tape.opens.max(initial=1e-8))
-        amount = orders.amount_of(self.trading.amount) - 2 * dearest * PLACES
+        amount = self._amount - 2 * dearest * PLACES
         return amount * (1 + decimal(self.trading.costs.fee_bps).scaleb(-4)) - PLACES
 
     def purchases(self, candles: Rows) -> Column:
@@ -101,15 +103,16 @@ class Broker:
         volume = self.tape.volume_before(candle) if costs.impact_bps else None
         reference = to_price(float(self.tape.opens[candle]))
         try:
-            with localcontext(CONTEXT):
-                return executed(side, asked, reference, costs, volume, money=money)
+            return executed(side, asked, reference, costs, volume, money=money)
         except InvalidOrder:
             return None
 
 
 def _figures(done: Execution) -> tuple[float, ...]:
-    costs = (cost_of(done, reference) for reference in REFERENCES)
-    return (float(done.quantity), float(done.notional + done.fee), *costs)
+    position = Position(done.quantity, done.notional)
+    with localcontext(CONTEXT):
+        costs = [_cost(position, done, reference) for reference in REFERENCES]
+        return (float(done.quantity), float(done.notional + done.fee), *costs)
 
 
 def holding(ledger: Ledger, symbol: str, thresholds: Thresholds) -> Holding | None:
@@ -120,12 +123,8 @@ def holding(ledger: Ledger, symbol: str, thresholds: Thresholds) -> Holding | No
     # Backwards, because the last purchase of a long book is never far from its end.
     fills = (event for event in reversed(ledger.events) if isinstance(event, Fill))
     last = next(fill for fill in fills if fill.symbol == symbol and fill.side == Side.BUY)
-    return Holding(_cost(position, last, thresholds.reference), last.time)
-
-
-def cost_of(done: Execution, reference: Reference) -> float:
-    """The same of a position that came of one purchase."""
-    return _cost(Position(done.quantity, done.notional), done, reference)
+    with localcontext(CONTEXT):
+        return Holding(_cost(position, last, thresholds.reference), last.time)
 
 
 def _cost(position: Position, last: Fill | Execution, reference: Reference) -> float:
@@ -134,6 +133,5 @@ def _cost(position: Position, last: Fill | Execution, reference: Reference) -> f
     Without a fee it is that price to the last digit, and not what was paid by quantity, whose
     rounding would make a sale at the same price look like a gain.
     """
-    with localcontext(CONTEXT):
-        base = position.average_cost if reference == "average cost" else last.price
-        return float(base * (1 + last.fee / last.notional))
+    base = position.average_cost if reference == "average cost" else last.price
+    return float(base * (1 + last.fee / last.notional))

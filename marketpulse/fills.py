@@ -27,7 +27,6 @@ from marketpulse.money import (
     Number,
     decimal,
     to_price,
-    to_step,
 )
 from marketpulse.rules import due, nothing_held
 
@@ -268,7 +267,7 @@ def executed(
     at = reference + (taken if side == Side.BUY else -taken)
     if not 0 < at < LIMIT:
         raise InvalidOrder("The order is so large that its own impact would leave no price.")
-    quantity = _worth(asked, at) if money else to_step(asked)
+    quantity = _worth(asked, at) if money else asked.quantize(PLACES, ROUND_DOWN)
     if not quantity:
         raise InvalidOrder(f"{asked} is too small a quantity to trade.")
     notional = (quantity * at).quantize(PLACES)
