@@ -36,7 +36,6 @@ ORDER = [
     "ledger",
     "fills",
     "sizing",
-    "lots",
     "orders",
     "books",
     "strict_json",

@@ -13,9 +13,9 @@ import pytest
 from marketpulse.costs import Costs
 from marketpulse.errors import InsufficientPosition
 from marketpulse.ledger import Position, apply, fold
-from marketpulse.lots import Lot, first_out
 from marketpulse.money import CONTEXT, PLACES, to_step
 from tests.books import BTC, NOON, book_of, carried_out, deposit, fill, ordered
+from tests.lots import Lot, first_out
 
 
 def realised_steps(ledgers):

@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 
 from marketpulse.errors import InsufficientPosition
-from marketpulse.lots import Lot, first_out, held_lots
 from tests.books import BTC, NOON, fill
+from tests.lots import Lot, first_out, held_lots
 
 
 def lot(quantity, price, day):
