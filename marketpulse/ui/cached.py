@@ -26,6 +26,7 @@ from marketpulse.settings import DEFAULTS, Settings
 from marketpulse.snapshot import MarketKey, Snapshot
 from marketpulse.sources.catalogue import recorded_names
 from marketpulse.tables import Said
+from marketpulse.ui.clicks import keep_clicks
 
 if TYPE_CHECKING:
     from marketpulse.bookfile import Imported
@@ -42,6 +43,7 @@ def hub() -> Hub:
     what is imported already, and to look less often: the imports would set it off hundreds of
     times, and a page would wait for each. Streamlit collects after every rerun anyway.
     """
+    keep_clicks()
     gc.freeze()
     gc.set_threshold(*RARE_COLLECTIONS)
     return Hub(database=_secret(DATABASE_VARIABLE))
