@@ -39,14 +39,16 @@ from marketpulse.journal import Journal
 from marketpulse.ledger import Ledger
 from tests.browser import browser, chromium
 
-RACES = 40
+RACES = 500
 VISITORS = 16
-CLICKS = 8
+CLICKS = 25
 # A bar every six seconds, a small ticket so that the cash lasts, and no limit on trades.
 QUERY = "source=sample&speed=10&ticket=20&max_trades=600"
 BUY = "Buy "
 # Nothing more comes from a server that was quiet for so long.
 QUIET_S = 0.4
+# From one input to the next: from both in the same instant to as far apart as a hand takes.
+GAPS_S = (0.0, 0.005, 0.02, 0.05, 0.1)
 # How often a tab looks whether the last order is filled.
 LOOK_S = 0.75
 # An order that is not in the database by then is lost.
@@ -131,6 +133,7 @@ class Start:
         """Ask for one rerun after another without waiting for any."""
         for widget in widgets:
             self.tab.send(widget)
+            time.sleep(GAPS_S[self.number % len(GAPS_S)])
         self.tab.settle(QUIET_S)
 
 
@@ -153,7 +156,7 @@ def double_click(at: Start) -> None:
 def five_clicks(at: Start) -> None:
     for click in range(5):
         at.tab.send(at.click)
-        time.sleep(0.005 * (click % 3))
+        time.sleep(GAPS_S[click])
     at.tab.settle(QUIET_S)
 
 

@@ -11,6 +11,7 @@ import pytest
 import streamlit as st  # noqa: TID251  the pages are what is tested
 from streamlit.testing.v1 import AppTest  # noqa: TID251
 
+from marketpulse.bookfile import imported
 from marketpulse.books import BookKey
 from marketpulse.candles import CandleReport
 from marketpulse.costs import taker_fee_bps
@@ -475,7 +476,7 @@ def files(monkeypatch):
 
     def add_deferred(*given, file_name, element_id):
         _, data, kind, _ = given
-        assert kind == "text/csv"
+        assert kind == ("text/csv" if file_name.endswith(".csv") else "application/json")
         offered[file_name] = data
         return element_id
 
@@ -818,3 +819,311 @@ def test_health_tells_how_the_server_is_doing(trained, visit):
     assert re.fullmatch(r"\d+ MB|[\d.]+ GB", shown["Memory"])
     assert int(shown["Sessions"]) > 0
     assert shown["Training"] != "–"
+
+
+# Paper books --------------------------------------------------------------------------------------
+
+
+def captions(app):
+    return [each.value for each in app.caption]
+
+
+def waits(app):
+    """What the page says of orders that wait."""
+    return [text for text in captions(app) if "Order placed" in text]
+
+
+def timer_ms(app):
+    return json.loads(app.get("component_instance")[0].proto.json_args)["interval"]
+
+
+def test_the_address_names_the_book_so_that_a_reload_and_a_second_tab_show_it(desk, visit):
+    desk.step()
+    app = traded(visit(desk), desk, "Buy 1,000 USD of BTC")
+    before = position(app)
+    assert before[0] > 0
+    owner = app.query_params["book"]
+    reloaded = visit(desk, book=owner)
+    assert position(reloaded) == before
+    traded(reloaded, desk, "Sell all BTC")
+    again(app)
+    assert position(app) == position(reloaded)
+    assert position(app)[0] == 0
+    assert position(visit(desk)) == (0, 10_000)
+
+
+def test_a_process_that_starts_again_shows_the_same_book(desk, visit):
+    desk.step()
+    app = traded(visit(desk), desk, "Buy 1,000 USD of BTC")
+    owner, before = app.query_params["book"], position(app)
+    desk.hub.close()
+    desk.hub = Hub(
+        lambda: desk.now,
+        threads=False,
+        home=desk.hub.home,
+        models=desk.hub.home,
+        open_live=lambda _: desk.venue,
+    )
+    desk.step()
+    st.cache_resource.clear()
+    assert position(visit(desk, book=owner)) == before
+
+
+@pytest.mark.parametrize("owner", ["short", "x" * 23, "../../etc/passwd-2222x", "<b>book</b>"])
+def test_an_address_that_names_no_book_gets_a_new_one_and_says_so(desk, visit, owner):
+    desk.step()
+    app = visit(desk, book=owner)
+    assert "The book in this address is none, so a new one was begun." in sentences(app)
+    again(app)
+    assert re.fullmatch(r"[\w-]{22}", app.query_params["book"])
+    assert app.query_params["book"] != owner
+
+
+def test_a_book_is_written_only_when_something_happens_to_it(desk, visit):
+    desk.step()
+    app = visit(desk)
+    owner = app.query_params["book"]
+    assert desk.hub.desk.journal.books_of(owner) == ()
+    press(app, "Buy 1,000 USD of BTC")
+    assert len(desk.hub.desk.journal.books_of(owner)) == 1
+
+
+def test_a_click_shows_its_order_at_once_and_looks_often_until_it_is_filled(desk, visit):
+    desk.step()
+    app = again(visit(desk))
+    app = press(app, "Buy 1,000 USD of BTC")
+    (said,) = waits(app)
+    assert said.endswith(f"Order placed: waits for the first price after {NOON:%H:%M:%S} UTC.")
+    assert not any(orders(app).values())
+    assert timer_ms(app) == 500
+    desk.step(NEXT_BAR)
+    again(app)
+    assert waits(app) == []
+    assert all(orders(app).values())
+    assert any(text.startswith(":material/check: Buy 0.0") for text in captions(app))
+
+
+def test_an_order_that_waits_for_its_latency_is_filled_after_it(desk, visit):
+    desk.step()
+    app = press(visit(desk, latency="60"), "Buy 1,000 USD of BTC")
+    assert f"{NOON + ONE_MINUTE:%H:%M:%S}" in waits(app)[0]
+    desk.step(pd.Timedelta(seconds=30))
+    assert waits(again(app))
+    desk.step(pd.Timedelta(seconds=33))
+    again(app)
+    (fill,) = desk.book(app).ledger.fills
+    assert fill.receipt.delay == ONE_MINUTE
+
+
+def test_a_page_whose_book_moved_on_while_it_was_drawn_is_drawn_again(desk, visit, monkeypatch):
+    desk.step()
+    app = press(visit(desk), "Buy 1,000 USD of BTC")
+    drawn = []
+
+    def filled_meanwhile(_):
+        drawn.append(len(drawn))
+        if len(drawn) == 1:
+            desk.step(NEXT_BAR)
+
+    monkeypatch.setattr("marketpulse.ui.live.draw_presets", filled_meanwhile)
+    again(app)
+    assert len(drawn) == 2
+    assert waits(app) == []
+    assert position(app)[0] > 0
+
+
+def test_a_limit_refuses_a_purchase_by_hand_and_is_named(desk, visit):
+    desk.step()
+    app = press(visit(desk, max_position="5"), "Buy 1,000 USD of BTC")
+    assert app.warning[-1].value.startswith("No purchase: the position would be worth 1,000.00 USD")
+    assert "the limit of 5.0 % of equity" in app.warning[-1].value
+    order, refusal = desk.book(app).ledger.events[-2:]
+    assert refusal.order == order.id
+    assert position(app) == (0, 10_000)
+
+
+def test_what_a_trade_costs_is_what_the_sliders_say(desk, visit):
+    desk.step()
+    app = traded(visit(desk, fee="10", spread="20", impact="0"), desk, "Buy 1,000 USD of BTC")
+    (fill,) = desk.book(app).ledger.fills
+    assert float(fill.fee) == pytest.approx(1.0, abs=1e-6)
+    assert float(fill.price / fill.receipt.reference) == pytest.approx(1.002)
+
+
+def test_fees_can_be_those_of_another_venue_or_ones_own(desk, visit):
+    desk.step()
+    app = visit(desk)
+    choice = next(each for each in app.selectbox if each.label == "Fees")
+    assert choice.value == "taker"
+    choice.set_value("kraken maker")
+    again(app)
+    assert slider(app, "Fee for each trade").value == 25
+    again(app)
+    assert query(app) == {"fees": "kraken maker"}
+    slider(app, "Fee for each trade").set_value(7)
+    again(app)
+    again(app)
+    assert next(each for each in app.selectbox if each.label == "Fees").value == "own"
+    assert query(app) == {"fees": "kraken maker", "fee": "7"}
+
+
+def test_the_journal_s_trouble_is_one_sentence_and_the_forecasts_go_on(tmp_path, visit):
+    desk = Desk(tmp_path)
+    desk.hub = Hub(
+        lambda: desk.now,
+        threads=False,
+        home=tmp_path,
+        models=tmp_path,
+        open_live=lambda _: desk.venue,
+        database="sqlite:////proc/nowhere/journal.db",
+    )
+    desk.step(times=1)
+    app = visit(desk)
+    told = [text for text in sentences(app) if "journal" in text]
+    assert len(told) == 1
+    assert "cannot be used" in told[0]
+    assert metrics(app)["Position"].value == "–"
+    assert not any(orders(app).values())
+    assert charts(app)
+
+
+# The auto-pilot -----------------------------------------------------------------------------------
+
+
+def test_the_auto_pilot_is_off_until_it_is_armed_with_every_setting(desk, visit):
+    desk.step()
+    app = visit(desk, buy_mae="1", symbol="BTC/USD")
+    assert "**Auto-pilot** · :gray-badge[off]" in [each.value for each in app.markdown]
+    press(app, "Arm with these settings")
+    armed = desk.book(app).ledger.armed
+    assert dict(armed.settings).keys() == {field.name for field in dataclasses.fields(Settings)}
+    assert dict(armed.settings)["buy_mae"] == "1"
+    assert any(
+        text == f"Armed with safety margin to buy 1 × MAE, since {NOON:%-d %b %H:%M} UTC."
+        for text in captions(app)
+    )
+    assert "Re-arm with these sliders" not in [each.label for each in app.button]
+
+
+def test_sliders_that_differ_change_nothing_until_the_book_is_armed_again(desk, visit):
+    desk.step()
+    app = press(visit(desk), "Arm with these settings")
+    slider(app, "Safety margin to sell").set_value(2.0)
+    again(app)
+    again(app)
+    assert dict(desk.book(app).ledger.armed.settings)["sell_mae"] == "0.25"
+    press(app, "Re-arm with these sliders")
+    assert dict(desk.book(app).ledger.armed.settings)["sell_mae"] == "2"
+    press(app, "Disarm")
+    assert desk.book(app).ledger.armed is None
+    assert any("Disarmed: By hand." in each.value for each in app.markdown)
+
+
+def test_the_ledger_page_tells_what_the_auto_pilot_did(desk, visit):
+    desk.step()
+    app = press(visit(desk), "Arm with these settings")
+    app.switch_page("pages/Ledger.py")
+    again(app)
+    choose(app, "ledger-section-current", "Activity")
+    assert app.dataframe[0].value["what"].tolist() == ["Armed", "Deposit"]
+
+
+# The Ledger page ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def traded_ledger(desk, visit):
+    """The Ledger page of a book that bought, was refused once, and sold."""
+    desk.step()
+    app = traded(visit(desk), desk, "Buy 1,000 USD of BTC")
+    order_of(app, 1e6)
+    press(app, "Buy 1,000,000 USD of BTC")
+    order_of(app, 1000.0)
+    desk.step(ONE_MINUTE)
+    traded(again(app), desk, "Sell all BTC")
+    app.switch_page("pages/Ledger.py")
+    return again(app)
+
+
+def test_the_ledger_page_says_where_the_profit_came_from_and_what_a_year_is(traded_ledger):
+    figures, split = (table.value for table in traded_ledger.table)
+    assert figures.loc["Fills"].tolist() == ["2"]
+    assert split.columns.tolist() == ["Manual", "Auto-pilot", "Both"]
+    assert split.index.tolist() == ["Price move", "Spread", "Impact", "Latency", "Fees", "Total"]
+    assert any("a year of 365 days" in text for text in captions(traded_ledger))
+
+
+def test_every_order_that_was_not_filled_has_its_reason(traded_ledger):
+    app = choose(traded_ledger, "ledger-section-current", "Not filled")
+    assert app.dataframe[0].value["what"].tolist() == ["Not filled"]
+    assert "but the cash is" in app.dataframe[0].value["detail"].iloc[0]
+
+
+def test_a_book_is_saved_whole_and_its_trades_as_a_table(traded_ledger, files, desk):
+    again(traded_ledger)
+    ledger = desk.book(traded_ledger).ledger
+    rows = pd.read_csv(StringIO(files["market-pulse_BTC-USD_trades.csv"]()))
+    assert rows["side"].tolist() == ["buy", "sell"]
+    read = imported(files["market-pulse_BTC-USD_book.json"]())
+    assert read.ledger == ledger
+
+
+def test_a_book_from_a_file_is_looked_at_first_and_opened_beside_the_others(
+    traded_ledger, files, desk, visit
+):
+    again(traded_ledger)
+    content = files["market-pulse_BTC-USD_book.json"]()
+    app = visit(desk, "pages/Ledger.py")
+    owner = app.query_params["book"]
+    app.file_uploader[0].set_value(("book.json", content, "application/json"))
+    again(app)
+    preview = [each.value for each in app.markdown if "2 trades" in each.value]
+    assert len(preview) == 1
+    assert desk.hub.desk.journal.books_of(owner) == ()
+    press(app, "Import it")
+    (info,) = desk.hub.desk.journal.books_of(owner)
+    assert info.run_id.startswith("import-")
+    other = next(each for each in app.selectbox if each.label == "To be read only")
+    other.set_value(info.id)
+    again(app)
+    assert app.dataframe[0].value["side"].tolist() == ["sell", "buy"]
+
+
+def test_a_file_that_is_no_book_is_refused_in_one_sentence(desk, visit):
+    desk.step()
+    app = visit(desk, "pages/Ledger.py")
+    app.file_uploader[0].set_value(("book.json", b'{"format": 1}', "application/json"))
+    again(app)
+    assert any(text.startswith("The file is no book") for text in sentences(app))
+    assert "Import it" not in [each.label for each in app.button]
+
+
+def test_books_of_earlier_replays_can_be_read(desk, visit):
+    desk.step(source="sample")
+    app = traded(visit(desk, source="sample"), desk, "Buy 1,000 USD of BTC", source="sample")
+    desk.hub.replay_again(Settings(source="sample"))
+    desk.step(source="sample")
+    app.switch_page("pages/Ledger.py")
+    again(app)
+    assert any(text.startswith("No trades yet.") for text in sentences(app))
+    other = next(each for each in app.selectbox if each.label == "To be read only")
+    assert [option.split(",")[1] for option in other.options] == [" ended replay of sample"]
+
+
+def test_only_a_warned_place_shows_the_link_to_the_book(desk, visit):
+    desk.step()
+    app = visit(desk, "pages/Ledger.py")
+    owner = app.query_params["book"]
+    assert [each.value for each in app.code if owner in each.value]
+    assert any("Whoever has this link has your books" in text for text in sentences(app))
+    shown = [each.value for each in (*app.markdown, *app.caption, *app.info)]
+    assert not [text for text in shown if owner in text]
+
+
+def test_a_host_that_forgets_its_files_is_named_with_what_helps(desk, visit, monkeypatch):
+    desk.step()
+    app = visit(desk, "pages/Ledger.py")
+    assert not any("forgets its files" in text for text in sentences(app))
+    monkeypatch.setattr("marketpulse.ui.files.is_fleeting", lambda _: True)
+    again(app)
+    assert any("MARKETPULSE_DATABASE_URL" in text for text in sentences(app))

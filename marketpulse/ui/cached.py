@@ -29,6 +29,7 @@ from marketpulse.signals import Signal, Thresholds, history
 from marketpulse.snapshot import MarketKey, Snapshot
 from marketpulse.sources.catalogue import recorded_names
 from marketpulse.tables import Said
+from marketpulse.ui.clicks import keep_clicks
 from marketpulse.ui.live_chart import Spec
 from marketpulse.ui.shelf import Shelf
 
@@ -49,6 +50,7 @@ def hub() -> Hub:
     what is imported already, and to look less often: the imports would set it off hundreds of
     times, and a page would wait for each. Streamlit collects after every rerun anyway.
     """
+    keep_clicks()
     gc.freeze()
     gc.set_threshold(*RARE_COLLECTIONS)
     made = Hub(database=_secret(DATABASE_VARIABLE))
