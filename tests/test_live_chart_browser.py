@@ -11,7 +11,7 @@ from tests.browser import CANDLES
 from tests.exchange_server import ExchangeServer
 from tests.test_browser import chrome, visit  # noqa: F401  a fixture
 
-WAIT_S = 120
+WAIT_S = 90
 PRICE = "chartProbe.chart()?.layout.shapes?.find((each) => each.name === 'price')?.y0"
 REPLAY = "source=sample&speed=60&refresh=2"
 
@@ -47,12 +47,16 @@ def long_fan(page):
 
 def follows(page):
     """Wait until the chart follows the newest bar, or until it does not."""
-    page.wait_for_function("chartProbe.chart().layout.xaxis.autorange === true", timeout=20_000)
+    page.wait_for_function(
+        "chartProbe.chart().layout.xaxis.autorange === true", timeout=WAIT_S * 1000
+    )
 
 
 def zoomed(page):
     chart_probe.zoom(page)
-    page.wait_for_function("chartProbe.chart().layout.xaxis.autorange === false", timeout=20_000)
+    page.wait_for_function(
+        "chartProbe.chart().layout.xaxis.autorange === false", timeout=WAIT_S * 1000
+    )
 
 
 def show_all(page):
