@@ -151,10 +151,13 @@ def _preset(
     return backtest.run(table, snapshot.candles, Thresholds.of(chosen), gate, trading)
 
 
-def signal(report: Report, snapshot: Snapshot, holding: Holding | None) -> Signal | None:
+def signal(
+    report: Report, snapshot: Snapshot, holding: Holding | None, must_sell: str = ""
+) -> Signal | None:
     """The signal of the newest closed bar; None while there are no forecasts.
 
-    No signal is given on candles that are too old, or after a replay's last bar.
+    No signal is given on candles that are too old, or after a replay's last bar. ``must_sell`` is
+    as for `marketpulse.signals.decide`.
     """
     if report.decisions.empty or snapshot.as_of is None:
         return None
@@ -167,7 +170,8 @@ def signal(report: Report, snapshot: Snapshot, holding: Holding | None) -> Signa
     if row.name != snapshot.as_of:
         return Signal("hold", snapshot.as_of, (), None, ("No forecast over a gap in the candles.",))
     thresholds = Thresholds.of(report.settings)
-    return decide(snapshot.as_of, row.to_dict(), thresholds, report.costs, holding)
+    known = row.to_dict()
+    return decide(snapshot.as_of, known, thresholds, report.costs, holding, must_sell)
 
 
 def headline(report: Report, snapshot: Snapshot, decided: Signal | None) -> str:
