@@ -376,10 +376,9 @@ class Hub:
         now = self.clock()
         pause = min(market.pause(now).total_seconds(), LONGEST_PAUSE)
         desk = self.desk
-        if desk is None or market.snapshot.replay is not None:
-            return pause
-        waits = desk.waits(_place(market.key), market.now(now))
-        return min(pause, HASTE) if waits else pause
+        # A market in haste leaves what can wait undone, so that it stays busy: it must not spin.
+        waits = desk is not None and desk.waits(_place(market.key), market.now(now))
+        return HASTE if waits else pause
 
     def _count_step(self, lag: float) -> None:
         with self._counting:
