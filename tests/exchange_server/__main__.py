@@ -1,6 +1,7 @@
 """The exchange server by hand."""
 
 import argparse
+import signal
 import threading
 from typing import Any, NamedTuple
 
@@ -44,6 +45,8 @@ def main() -> None:
         help="a fault to start with, such as bitstamp=429 or kraken=stale@candles; repeatable",
     )
     options = parser.parse_args()
+    # A shell lets what it starts in the background ignore the signal.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with ExchangeServer(port=options.port) as server:
         for each in options.fail:
             server.fail(each.venue, each.fault, on=each.on)
