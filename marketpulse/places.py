@@ -6,6 +6,7 @@ from pathlib import Path
 HOME_VARIABLE = "MARKETPULSE_HOME"
 MODELS_VARIABLE = "MARKETPULSE_MODELS"
 DATABASE_VARIABLE = "MARKETPULSE_DATABASE_URL"
+SCHEDULER_VARIABLE = "MARKETPULSE_SCHEDULER"
 # Streamlit Community Cloud runs an app from here, on a disk that is emptied whenever it restarts.
 _CLOUD = Path("/mount/src")
 
@@ -32,6 +33,19 @@ def journal_url(home: Path, chosen: str | None = None) -> str:
     """
     asked = os.environ.get(DATABASE_VARIABLE) or chosen
     return asked or f"sqlite:///{home / 'journal.db'}"
+
+
+def scheduler_address(chosen: str | None = None) -> str | None:
+    """Address of the Dask scheduler that backtests may run on; None if there is none.
+
+    Only who runs the server names it: whoever answers there can run code here, and the other way.
+
+    Parameters
+    ----------
+    chosen : str or None
+        What the app's secrets say; the environment comes first.
+    """
+    return os.environ.get(SCHEDULER_VARIABLE) or chosen or None
 
 
 def is_fleeting(url: str, app: Path = Path(__file__)) -> bool:

@@ -156,6 +156,22 @@ def test_a_cell_that_is_chosen_becomes_the_values_of_the_sliders_and_the_map_sta
     assert "Use this cell" in labels(app)
 
 
+def test_without_a_cluster_there_is_nothing_to_switch(visit):
+    assert list(visit().toggle) == []
+
+
+def test_a_cluster_that_does_not_answer_is_named_and_the_own_cores_do_it_instead(
+    visit, monkeypatch
+):
+    monkeypatch.setenv("MARKETPULSE_SCHEDULER", "tcp://127.0.0.1:9")
+    app = done(visit(minute="3"), "Run the backtest")
+    assert app.warning[0].value == "No Dask scheduler answers at tcp://127.0.0.1:9."
+    assert app.toggle[0].label == "Work on the cluster at tcp://127.0.0.1:9"
+    app.toggle[0].set_value(False)
+    again(app)
+    assert "Run again" in labels(done(app, "Run the backtest"))
+
+
 def test_a_run_that_is_stopped_leaves_the_button(visit, monkeypatch):
     def endless(*_, stop, **__):
         while not stop():

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,7 +13,9 @@ from marketpulse.horizons import LONG, MINUTE
 from marketpulse.model import Plan
 from marketpulse.parallel import in_parallel, scheduled
 from marketpulse.settings import Settings
+from marketpulse.snapshot import MarketKey, Snapshot
 from marketpulse.trial import fan, threshold_map, trial_of
+from marketpulse.ui import backtests
 from marketpulse.walks import walk
 from tests.books import BTC
 from tests.build import walk as random_walk
@@ -92,6 +95,18 @@ def test_a_cluster_makes_the_same_to_the_last_bit_and_a_killed_worker_changes_no
         again = fan(there, count=100, progress=move)
         assert (again.placebos == placebos.placebos).all()
         assert again.percentile == placebos.percentile
+
+
+def test_the_page_has_its_forecasts_made_there(cluster, candles, monkeypatch, tmp_path):
+    monkeypatch.setattr(backtests, "hub", lambda: SimpleNamespace(home=tmp_path))
+    settings = Settings(symbol=BTC)
+    now = candles.index[-1]
+    snapshot = Snapshot(MarketKey("auto", BTC), 0, now, now, "bitstamp", candles)
+    backtests.begin_walk(snapshot, settings, cluster.scheduler_address)
+    errand = backtests.walk_of(snapshot, settings)
+    errand.join(120)
+    assert errand.problem == ""
+    assert errand.result.walk.long.equals(walk(candles, HORIZONS).long)
 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "127.0.0.1:9", "foo bar", "", "tcp://"])

@@ -2,7 +2,13 @@ from pathlib import Path
 
 import pytest
 
-from marketpulse.places import home_folder, is_fleeting, journal_url, models_folder
+from marketpulse.places import (
+    home_folder,
+    is_fleeting,
+    journal_url,
+    models_folder,
+    scheduler_address,
+)
 
 
 def test_files_are_kept_where_the_environment_says(monkeypatch, tmp_path):
@@ -18,6 +24,14 @@ def test_the_journal_is_a_file_unless_a_database_is_named(monkeypatch):
     assert journal_url(home, "postgresql://secret/db") == "postgresql://secret/db"
     monkeypatch.setenv("MARKETPULSE_DATABASE_URL", "postgresql://env/db")
     assert journal_url(home, "postgresql://secret/db") == "postgresql://env/db"
+
+
+def test_backtests_run_on_a_cluster_only_if_the_server_was_given_one(monkeypatch):
+    monkeypatch.delenv("MARKETPULSE_SCHEDULER", raising=False)
+    assert scheduler_address() is None
+    assert scheduler_address("tcp://secret:8786") == "tcp://secret:8786"
+    monkeypatch.setenv("MARKETPULSE_SCHEDULER", "tcp://env:8786")
+    assert scheduler_address("tcp://secret:8786") == "tcp://env:8786"
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from marketpulse.ui.backtests import (
     shared_trial,
     walk_of,
 )
+from marketpulse.ui.cached import scheduler
 from marketpulse.ui.columns import trade_columns
 from marketpulse.ui.errands import Errand
 from marketpulse.ui.frame import Frame
@@ -44,6 +45,7 @@ def draw_run(frame: Frame) -> Forecasts | None:
     snapshot, settings = frame.snapshot, frame.settings
     errand = walk_of(snapshot, settings)
     made = None if errand is None else errand.result
+    _draw_cluster()
     label = "Run the backtest" if made is None else "Run again"
     _draw_errand("walk", label, "Forecasting", errand, begin_walk, snapshot, settings)
     if made is None:
@@ -60,6 +62,24 @@ def draw_run(frame: Frame) -> Forecasts | None:
     return made
 
 
+def _draw_cluster() -> None:
+    """Where the work is done, if this server has a choice."""
+    address = scheduler()
+    if address is not None:
+        st.toggle(
+            f"Work on the cluster at {address}",
+            value=session.on_cluster(),
+            key=session.CLUSTER,
+            on_change=session.keep_cluster,
+            help="The Dask cluster that this server was given. Off: on the server's own cores. The"
+            " results are the same to the last bit.",
+        )
+
+
+def _chosen_scheduler() -> str | None:
+    return scheduler() if session.on_cluster() else None
+
+
 def _draw_errand(
     key: str,
     label: str,
@@ -72,7 +92,13 @@ def _draw_errand(
     if errand is not None and errand.running:
         _draw_progress(key, doing, errand)
         return
-    st.button(label, key=f"begin-{key}", on_click=begin, args=args, icon=":material/play_arrow:")
+    st.button(
+        label,
+        key=f"begin-{key}",
+        on_click=begin,
+        args=(*args, _chosen_scheduler()),
+        icon=":material/play_arrow:",
+    )
     if errand is not None and errand.problem:
         st.warning(errand.problem, icon=":material/block:")
 

@@ -9,7 +9,7 @@ import streamlit as st
 from marketpulse import backtest_charts, charts
 from marketpulse.books import STARTING_CASH
 from marketpulse.broker import Trading
-from marketpulse.parallel import Progress
+from marketpulse.parallel import Progress, scheduled
 from marketpulse.placebo import Fan, RandomEntries
 from marketpulse.report import Report
 from marketpulse.settings import CENTRES, DEFAULTS, Settings
@@ -78,12 +78,13 @@ def walk_of(snapshot: Snapshot, settings: Settings) -> Errand[Forecasts] | None:
     return _walks().get(_market(snapshot, settings))
 
 
-def begin_walk(snapshot: Snapshot, settings: Settings) -> None:
-    """Forecast all candles of a snapshot, behind the page."""
+def begin_walk(snapshot: Snapshot, settings: Settings, scheduler: str | None = None) -> None:
+    """Forecast all candles of a snapshot behind the page, on a Dask cluster if one is named."""
     candles, horizons, folder = snapshot.candles, settings.horizons, hub().home / "forecasts"
 
     def work(progress: Progress, stop: Stop) -> Forecasts | None:
-        made = walk(candles, horizons, folder=folder, progress=progress, stop=stop)
+        with scheduled(scheduler):
+            made = walk(candles, horizons, folder=folder, progress=progress, stop=stop)
         if made is None:
             return None
         return Forecasts(made, snapshot.venue, fingerprint(candles, horizons[0]))
@@ -124,12 +125,13 @@ def luck_of(forecasts: Forecasts, seen: Report) -> Errand[Luck] | None:
     return _lucks().get(_trial_key(forecasts, seen))
 
 
-def begin_luck(forecasts: Forecasts, seen: Report) -> None:
-    """Draw placebos and entries at random, behind the page."""
+def begin_luck(forecasts: Forecasts, seen: Report, scheduler: str | None = None) -> None:
+    """Draw placebos and entries at random behind the page, on a Dask cluster if one is named."""
     trial = shared_trial(forecasts, seen)
 
     def work(progress: Progress, stop: Stop) -> Luck | None:
-        made = fan(trial, progress=progress, stop=stop)
+        with scheduled(scheduler):
+            made = fan(trial, progress=progress, stop=stop)
         return None if made is None else (made, entries_at_random(trial))
 
     _lucks().begin(_trial_key(forecasts, seen), work)
@@ -153,12 +155,13 @@ def map_of(forecasts: Forecasts, seen: Report) -> Errand[ThresholdMap] | None:
     return _maps().get(_map_key(forecasts, seen))
 
 
-def begin_map(forecasts: Forecasts, seen: Report) -> None:
-    """Go through all thresholds, behind the page."""
+def begin_map(forecasts: Forecasts, seen: Report, scheduler: str | None = None) -> None:
+    """Go through all thresholds behind the page, on a Dask cluster if one is named."""
     trial = shared_trial(forecasts, seen)
 
     def work(progress: Progress, stop: Stop) -> ThresholdMap | None:
-        return threshold_map(trial, centres=CENTRES, progress=progress, stop=stop)
+        with scheduled(scheduler):
+            return threshold_map(trial, centres=CENTRES, progress=progress, stop=stop)
 
     _maps().begin(_map_key(forecasts, seen), work)
 

@@ -21,7 +21,7 @@ from marketpulse.events import Fill
 from marketpulse.health import Gaps
 from marketpulse.hub import Hub
 from marketpulse.performance import Summary, summary
-from marketpulse.places import DATABASE_VARIABLE
+from marketpulse.places import DATABASE_VARIABLE, SCHEDULER_VARIABLE, scheduler_address
 from marketpulse.process import bytes_on_disk
 from marketpulse.report import Report, View
 from marketpulse.settings import DEFAULTS, Settings
@@ -61,6 +61,12 @@ def hub() -> Hub:
 def _secret(name: str) -> str | None:
     """A text of the app's secrets; None if it has none of that name."""
     return st.secrets.get(name) if st.secrets.load_if_toml_exists() else None
+
+
+@st.cache_resource(show_spinner=False)
+def scheduler() -> str | None:
+    """Address of the Dask scheduler of this server; None if it has none."""
+    return scheduler_address(_secret(SCHEDULER_VARIABLE))
 
 
 def _prepare(snapshot: Snapshot, settings: Settings) -> None:

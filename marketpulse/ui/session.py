@@ -9,6 +9,8 @@ from marketpulse.settings import Settings
 
 # Where the address says whose books are shown.
 BOOK = "book"
+# The switch of the Backtest page; Streamlit forgets what it says when the page changes.
+CLUSTER = "on-cluster"
 
 
 def visitor() -> str:
@@ -81,6 +83,16 @@ def keep_book(book: Book) -> Book:
     """Remember a book as it is seen now."""
     st.session_state.setdefault("books", {})[book.id] = book
     return book
+
+
+def on_cluster() -> bool:
+    """Whether backtests are to run on the server's Dask cluster, if it has one."""
+    return bool(st.session_state.get("cluster", True))
+
+
+def keep_cluster() -> None:
+    """Keep what the switch says."""
+    st.session_state.cluster = st.session_state[CLUSTER]
 
 
 def clicked(chart: str) -> list[int]:
