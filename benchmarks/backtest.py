@@ -2,9 +2,10 @@
 
     python -m benchmarks.backtest [--full] [--peers PYTHON]
 
-Rules on random walks, a planted edge found live as in the backtest, no look-ahead, and time. Within
-ten minutes there are 100 walks, 50 of them with 100 placebos each; ``--full`` takes the 200, 100
-and 500 that the claims are about. ``pip install -r benchmarks/requirements.txt`` brings the peers
+Rules on random walks, a planted edge found live as in the backtest, no look-ahead, and time: that
+of a backtest, of a sweep, and from a slider of the page to its figures. Within ten minutes there
+are 100 walks, 50 of them with 100 placebos each; ``--full`` takes the 200, 100 and 500 that the
+claims are about. ``pip install -r benchmarks/requirements.txt`` brings the peers
 of the claim on time; ``--peers`` names the interpreter that has them, if it is another one.
 """
 
@@ -13,7 +14,7 @@ import sys
 import time
 from collections.abc import Iterator
 
-from benchmarks import edge, luck, pace
+from benchmarks import edge, luck, pace, sliders
 from benchmarks.claims import Claim, at_most, publish
 from marketpulse.broker import Broker, Trading
 from marketpulse.chain import Gated
@@ -62,6 +63,7 @@ def all_claims(options: argparse.Namespace) -> Iterator[Claim]:
     yield from pace.claims(options.peers)
     yield from sweep_claims()
     yield from edge.claims()
+    yield from sliders.claims()
     yield from luck.claims(options.full)
 
 
