@@ -5,7 +5,7 @@ import pytest
 import streamlit as st  # noqa: TID251  the page is what is tested
 from streamlit.testing.v1 import AppTest  # noqa: TID251
 
-from marketpulse import model
+from marketpulse import model, parallel
 from marketpulse.candles import CandleReport
 from marketpulse.hub import Hub
 from marketpulse.model import Plan
@@ -163,6 +163,7 @@ def test_without_a_cluster_there_is_nothing_to_switch(visit):
 def test_a_cluster_that_does_not_answer_is_named_and_the_own_cores_do_it_instead(
     visit, monkeypatch
 ):
+    monkeypatch.setattr(parallel, "ANSWER_WITHIN", 1)
     monkeypatch.setenv("MARKETPULSE_SCHEDULER", "tcp://127.0.0.1:9")
     app = done(visit(minute="3"), "Run the backtest")
     assert app.warning[0].value == "No Dask scheduler answers at tcp://127.0.0.1:9."

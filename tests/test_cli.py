@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+from marketpulse import parallel
 from marketpulse.cli import main
 from marketpulse.leaks import LEAKS
 from marketpulse.model import PLANS, Plan
@@ -234,7 +235,8 @@ def test_the_default_rule_says_that_it_never_traded():
         (("--bars", 300), "The 1-minute model needs more than 3243 bars of 1 min; there are 300."),
     ],
 )
-def test_a_backtest_that_cannot_be_is_refused_in_one_line(options, said):
+def test_a_backtest_that_cannot_be_is_refused_in_one_line(options, said, monkeypatch):
+    monkeypatch.setattr(parallel, "ANSWER_WITHIN", 1)
     assert refused("backtest", "--source", "sample", *options) == f"Error: {said}"
 
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from marketpulse import model
+from marketpulse import model, parallel
 from marketpulse.broker import Trading
 from marketpulse.errors import SchedulerUnavailable
 from marketpulse.horizons import LONG, MINUTE
@@ -110,6 +110,7 @@ def test_the_page_has_its_forecasts_made_there(cluster, candles, monkeypatch, tm
 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "127.0.0.1:9", "foo bar", "", "tcp://"])
-def test_a_scheduler_that_is_not_there_is_one_sentence(address):
+def test_a_scheduler_that_is_not_there_is_one_sentence(address, monkeypatch):
+    monkeypatch.setattr(parallel, "ANSWER_WITHIN", 1)
     with pytest.raises(SchedulerUnavailable, match=r"\.$"), scheduled(address):
         pass
