@@ -10,9 +10,9 @@ if frame.snapshot.has_candles:
     chart, side = st.columns([3, 1], gap="medium")
     with chart:
         live.draw_chart(frame)
+        live.draw_signal(frame)
     with side:
         trading.draw_ticket(frame)
-        live.draw_signal(frame)
         autopilot.draw_autopilot(frame)
     live.draw_tail(frame)
     live.draw_presets(frame)

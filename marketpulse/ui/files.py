@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from marketpulse.bookfile import Imported
 
 IMPORTED = "import-"
+# An event takes some 400 bytes of a file, and an import at most 1 MB.
+MANY_EVENTS = 2_400
 
 
 def draw_keeping(hub: Hub) -> None:
@@ -54,6 +56,11 @@ def draw_export(book: Book) -> None:
             "application/json",
             key=f"json-{book.id}",
             icon=":material/download:",
+        )
+    if len(book.ledger.events) > MANY_EVENTS:
+        st.caption(
+            f"With {len(book.ledger.events):,} events the file is likely to be larger than the 1 MB"
+            " that an import takes: it is whole, but can only be read elsewhere."
         )
 
 
