@@ -98,6 +98,14 @@ ORDER = [
     "leases",
     "places",
     "hub",
+    "cli.options",
+    "cli.candles",
+    "cli.tails",
+    "cli.forecast",
+    "cli.evaluate",
+    "cli.backtest",
+    "cli.fetch",
+    "cli.doctor",
     "cli",
     "__main__",
 ]
@@ -177,7 +185,7 @@ def layer(name):
 
 
 def is_pure(name):
-    return name in ORDER and name not in SHELL and not name.startswith("sources.")
+    return name in ORDER and name not in SHELL and not name.startswith(("sources.", "cli."))
 
 
 def reads_a_clock(tree):
