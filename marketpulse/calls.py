@@ -56,8 +56,7 @@ def next_as_of(horizon: Horizon, now: pd.Timestamp) -> pd.Timestamp:
 def refusal(call: Call, shown: Snapshot) -> str:
     """Why a call is not taken at the time of a snapshot, as a sentence; empty if it is."""
     if shown.now >= call.as_of:
-        target, closed = (f"{time:%H:%M} UTC" for time in (call.target_time, call.as_of))
-        return f"Too late: {target} could only be called before {closed}."
+        return f"Too late for {call.target_time:%H:%M}: calls closed at {call.as_of:%H:%M} UTC."
     doubt = health.doubt(shown)
     if doubt:
         return f"No call: {doubt}."
