@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from marketpulse.ui import autopilot, live, trading
+from marketpulse.ui import autopilot, calling, live, trading
 from marketpulse.ui.frame import close_frame, open_frame
 
 frame = open_frame("Live", live.draw_moving)
@@ -10,6 +10,7 @@ if frame.snapshot.has_candles:
     chart, side = st.columns([3, 1], gap="medium")
     with chart:
         live.draw_chart(frame)
+        calling.draw_call(frame)
         live.draw_signal(frame)
     with side:
         trading.draw_ticket(frame)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from marketpulse.bands import BANDS
-from marketpulse.evaluation import INTERVAL_LEVEL, skill, skill_interval
+from marketpulse.evaluation import INTERVAL_LEVEL, block_of, skill, skill_interval
 from marketpulse.horizons import Horizon
 
 Array = npt.NDArray[np.float64]
@@ -223,7 +223,7 @@ def _judged(rows: pd.DataFrame, horizon: Horizon) -> dict[str, float]:
     }
     for prefix, column in (("", "error"), ("raw_", "raw_error")):
         error = rows[column].abs().to_numpy()
-        low, high = skill_interval(error, naive, block=max(5, 2 * horizon.steps))
+        low, high = skill_interval(error, naive, block=block_of(horizon.steps))
         found = {"skill": skill(error, naive), "skill_low": low, "skill_high": high}
         judged |= {f"{prefix}{name}": value for name, value in found.items()}
     judged["coverage_90"] = float(inside(rows).mean())

@@ -37,6 +37,8 @@ class Database:
         What is kept, in the words of an error.
     error : type of MarketPulseError
         Raised, with one sentence, when the database cannot be opened, read or written.
+    bring_up_to_date : callable, optional
+        Given a connection, changes tables that an earlier version made.
     salvage : bool
         Read what can still be read of a damaged SQLite file, and write nothing to it.
 
@@ -54,6 +56,7 @@ class Database:
         *,
         name: str,
         error: type[MarketPulseError],
+        bring_up_to_date: Callable[[sa.Connection], None] | None = None,
         salvage: bool = False,
     ) -> None:
         self._name, self._error, self._shown = name, error, ""
@@ -73,6 +76,8 @@ class Database:
                 if not self.is_sqlite:
                     connection.exec_driver_sql(_MAKING_TABLES)
                 tables.create_all(connection)
+                if bring_up_to_date is not None:
+                    bring_up_to_date(connection)
         except MarketPulseError:
             self.close()
             raise

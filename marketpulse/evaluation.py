@@ -114,7 +114,7 @@ def tail(settled: pd.DataFrame, horizon: Horizon, n: int | None = None) -> Tail 
         return None
     error, naive = rows["error"].to_numpy(), rows["naive_error"].to_numpy()
     actual = rows["actual"].to_numpy()
-    low, high = skill_interval(np.abs(error), np.abs(naive), block=max(5, 2 * horizon.steps))
+    low, high = skill_interval(np.abs(error), np.abs(naive), block=block_of(horizon.steps))
     hits, directions = _directions(rows)
     inside = ((rows["actual"] >= rows["low_90"]) & (rows["actual"] <= rows["high_90"])).to_numpy()
     mse = float(np.mean(error**2))
@@ -154,6 +154,11 @@ def skill(error: Array, naive: Array) -> float | None:
     """1 - mean absolute error / that of naive; None if naive never erred."""
     total = float(np.sum(naive))
     return 1.0 - float(np.sum(error)) / total if total > 0 else None
+
+
+def block_of(overlap: int) -> int:
+    """Rows of a bootstrap's block if so many outcomes in a row overlap."""
+    return max(5, 2 * overlap)
 
 
 def skill_interval(error: Array, naive: Array, *, block: int) -> tuple[float | None, float | None]:

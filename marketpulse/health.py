@@ -92,13 +92,19 @@ def freshness(shown: Snapshot) -> Freshness:
 
 def refusal(shown: Snapshot) -> str:
     """Why no trade is filled now, as a sentence; empty if one would be."""
+    why = doubt(shown)
+    return f"No trade: {why}." if why else ""
+
+
+def doubt(shown: Snapshot) -> str:
+    """Why nothing can be done on what is shown, as a clause; empty if it can."""
     if shown.price is None:
-        return "No trade: there is no candle yet."
+        return "there is no candle yet"
     if not shown.clock_known:
-        return "No trade: nobody knows how old the newest candle is."
+        return "nobody knows how old the newest candle is"
     if shown.stale:
-        return f"No trade: the newest candle is {age_text(shown.age)} old."
-    return "No trade: the replay has ended." if shown.ended else ""
+        return f"the newest candle is {age_text(shown.age)} old"
+    return "the replay has ended" if shown.ended else ""
 
 
 def price_age(shown: Snapshot) -> pd.Timedelta | None:

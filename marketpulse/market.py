@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from marketpulse import candles as candle_table
+from marketpulse.calls import Call, Calls
 from marketpulse.candles import CandleReport, Cleaned
 from marketpulse.errors import (
     ClockOff,
@@ -72,6 +73,8 @@ class Market:
     prepare : callable
         Given each snapshot with something new before it is published: does at once, in the worker,
         what every visitor's next rerun would have to do.
+    calls : Calls
+        Visitors' calls that wait for their forecast.
     """
 
     def __init__(
@@ -99,6 +102,7 @@ class Market:
         )
         self._published = self._snapshot
         self.prepare: Callable[[Snapshot], object] = _nothing
+        self.calls = Calls()
 
     @property
     def snapshot(self) -> Snapshot:
@@ -132,6 +136,13 @@ class Market:
         shown = self._published
         machine = wall if shown.replay is None else shown.replay.now(wall)
         return machine + shown.clock_offset
+
+    def call(self, call: Call, wall: pd.Timestamp) -> None:
+        """Take a visitor's call at a wall-clock time, or refuse it; safe from any thread.
+
+        It is put on record together with the forecast that it stands beside.
+        """
+        self.calls.take(call, replace(self._published, now=self.now(wall)))
 
     def pause(self, wall: pd.Timestamp) -> pd.Timedelta:
         """How long nothing will be due."""
@@ -345,12 +356,12 @@ class Market:
             return
         try:
             self._record = self._record or self._feed.open_record()
-            for track in self._tracks.values():
-                moved |= track.put_on_record(
-                    self._record, shown.venue, self.key.symbol, shown.candles, shown.now
-                )
+            market = (self._record, shown.venue, self.key.symbol, shown.candles, shown.now)
+            for horizon, track in self._tracks.items():
+                moved |= track.put_on_record(*market, self.calls.waiting(horizon))
         except RecordError as error:
             problem = str(error)
+        self.calls.forget(shown.now)
         self._snapshot = replace(shown, record_problem=problem)
         if moved:
             self._take_outlooks()

@@ -55,6 +55,8 @@ class Outlook:
         Forecasts on record whose target time is still to come.
     importance : pandas.DataFrame
         What the current model's features are worth; empty until it has been measured.
+    calls : pandas.DataFrame
+        Visitors' calls on record, as `marketpulse.store.ForecastRecord.calls` returns them.
     """
 
     horizon: Horizon
@@ -65,6 +67,7 @@ class Outlook:
     recorded: pd.DataFrame = field(default_factory=pd.DataFrame)
     pending: int = 0
     importance: pd.DataFrame = field(default_factory=pd.DataFrame)
+    calls: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def mark(self) -> Mark:
@@ -72,7 +75,7 @@ class Outlook:
         tables = (self.predictions, self.settled, self.recorded)
         ends = [(len(table), table.index[-1] if len(table) else None) for table in tables]
         newest = self.forecast.as_of if self.forecast is not None else None
-        told = (self.missing, self.pending, len(self.importance))
+        told = (self.missing, self.pending, len(self.importance), len(self.calls))
         return (self.horizon, newest, *told, *ends)
 
 

@@ -1,12 +1,13 @@
 """The running forecasts of one horizon: what was said bar by bar, by which model, and what came."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, Protocol
 
 import pandas as pd
 
 from marketpulse import dataset, features
+from marketpulse.calls import Call, as_forecast
 from marketpulse.dataset import Dataset
 from marketpulse.errors import NotEnoughCandles
 from marketpulse.evaluation import on_grid
@@ -22,6 +23,8 @@ Fitted = Callable[[Dataset, pd.Timestamp, Plan], HorizonModel]
 
 # As long as the longest tail that a visitor can ask for.
 LONGEST_TAIL = int(KNOBS["tail"].high)
+# Visitors' calls that are kept at hand, of all visitors of a market together.
+MOST_CALLS = 10_000
 
 
 class Record(Protocol):
@@ -29,21 +32,24 @@ class Record(Protocol):
 
     def issue(
         self, source: str, symbol: str, horizon: Horizon, said: pd.DataFrame, *,
-        issued_at: pd.Timestamp,
+        issued_at: pd.Timestamp, caller: str = ...,
     ) -> int:  # fmt: skip
-        """Put forecasts on record; the first one of an ``as_of`` counts."""
+        """Put forecasts on record; a caller's first one of an ``as_of`` counts."""
 
     def settle(
         self, source: str, symbol: str, horizon: Horizon, outcomes: pd.Series, *,
         settled_at: pd.Timestamp,
     ) -> int:  # fmt: skip
-        """Put the prices that came beside them."""
+        """Put the prices that came beside them, whoever said them."""
 
     def pending(self, source: str, symbol: str, horizon: Horizon) -> pd.DataFrame:
         """Forecasts without an outcome."""
 
     def settled(self, source: str, symbol: str, horizon: Horizon, n: int) -> pd.DataFrame:
         """The newest ``n`` with one."""
+
+    def calls(self, source: str, symbol: str, horizon: Horizon, n: int) -> pd.DataFrame:
+        """The newest ``n`` calls of visitors."""
 
 
 class Track:
@@ -132,7 +138,13 @@ class Track:
             self._publish(pd.concat([older, self.outlook.predictions]), bars)
 
     def put_on_record(
-        self, record: Record, source: str, symbol: str, candles: pd.DataFrame, now: pd.Timestamp
+        self,
+        record: Record,
+        source: str,
+        symbol: str,
+        candles: pd.DataFrame,
+        now: pd.Timestamp,
+        calls: Iterable[Call] = (),
     ) -> bool:
         """Put down what was just said while nobody knows what comes, and what came of the rest.
 
@@ -145,6 +157,8 @@ class Track:
             One-minute candles.
         now : pandas.Timestamp
             A forecast whose target time is over is not put down.
+        calls : iterable of Call
+            Put down with the forecast that they stand beside.
 
         Returns
         -------
@@ -157,11 +171,16 @@ class Track:
         if newest is not None and newest.target_time > now:
             said = self.outlook.predictions.tail(1).assign(data=self._made_from)
             record.issue(*market, said, issued_at=now)
+            for call in calls:
+                if (call.venue, call.as_of) == (source, newest.as_of):
+                    taken = as_forecast(call, said)
+                    record.issue(*market, taken, issued_at=call.time, caller=call.caller)
         waiting = record.pending(*market)
         outcomes = self._prices_that_came(candles).reindex(waiting.index)
         if record.settle(*market, outcomes.dropna(), settled_at=now) or self._recorded is None:
             recorded = scored(record.settled(*market, LONGEST_TAIL))
             self._tell(recorded=recorded)
+        self._tell(calls=record.calls(*market, MOST_CALLS))
         self._tell(pending=int((pd.DatetimeIndex(waiting.index) > now - self._horizon.span).sum()))
         self._recorded = self._seen
         return True

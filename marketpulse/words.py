@@ -9,6 +9,7 @@ import pandas as pd
 from marketpulse.breakdown import CALMER, WILDER, WildnessRecord, independent, share_interval
 from marketpulse.evaluation import Tail, Verdict
 from marketpulse.horizons import Horizon
+from marketpulse.scoreboard import Scoreboard
 from marketpulse.settings import KNOBS, Settings
 
 VERDICT_WORDS: dict[Verdict, str] = {
@@ -20,6 +21,11 @@ PROVEN_WORDS: dict[Verdict, str] = {
     "beats naive": "and the last {n} forecasts beat 'no change'",
     "no evidence": "but the last {n} forecasts do not prove that this beats 'no change'",
     "worse than naive": "but the last {n} forecasts did worse than 'no change'",
+}
+SCORE_WORDS: dict[Verdict, str] = {
+    "beats naive": "You have beaten a coin",
+    "no evidence": "No evidence yet that you differ from a coin",
+    "worse than naive": "You did worse than a coin",
 }
 UNKNOWN = "–"
 # What a cleaning rule is about, before and after the word that is counted.
@@ -132,6 +138,24 @@ def verdict_text(tail: Tail | None) -> str:
     if tail is None:
         return "no forecast of theirs has come due yet"
     return f"{VERDICT_WORDS[tail.verdict]} (last {tail.n})"
+
+
+def score_text(board: Scoreboard) -> str:
+    """How often a visitor was right, beside the trees and a coin; Markdown."""
+    rights = (("you", board.you), ("trees", board.trees), ("coin", board.coin))
+    counts = {
+        who: f"{who} {right:,} of {board.n:,}".replace(" ", "\u00a0") for who, right in rights
+    }
+    return f"**{counts['you'].capitalize()}** · {counts['trees']} · {counts['coin']}"
+
+
+def score_verdict_text(board: Scoreboard) -> str:
+    """What the scoreboard allows one to say, and what is still to come; empty without a call."""
+    parts = [f"{SCORE_WORDS[board.verdict]} (last {board.n:,})." if board.n else ""]
+    if board.waiting:
+        what = "call waits for its" if board.waiting == 1 else "calls wait for their"
+        parts.append(f"{board.waiting:,} {what} outcome.")
+    return " ".join(filter(None, parts))
 
 
 def trust_text(horizon: Horizon, trust: float, tail: Tail) -> str:

@@ -2,6 +2,7 @@ import pandas as pd
 import pytest
 
 from marketpulse import model
+from marketpulse.calls import Call
 from marketpulse.candles import CandleReport
 from marketpulse.errors import ClockOff, RecordError, SourceUnavailable, UnknownSymbol
 from marketpulse.horizons import FIVE_MINUTES, LONG, MINUTE, ONE_MINUTE
@@ -300,6 +301,106 @@ def test_each_model_is_explained_once():
     assert all(not table.empty for table in worth.values())
     market.explain()
     assert all(market.snapshot.outlooks[horizon].importance is worth[horizon] for horizon in worth)
+
+
+# Calls -------------------------------------------------------------------------------------------
+
+# The long forecast is made at a whole five minutes; a call for it, before.
+AHEAD, BEFORE = NOW + FIVE_MINUTES, NOW + 2 * ONE_MINUTE
+
+
+def called(market, up, caller="ann", *, as_of=AHEAD, at=BEFORE, venue="bitstamp"):
+    market.call(Call(caller, venue, LONG, as_of, up, at), at)
+
+
+def calls_of(market, now):
+    return settled(market, now).outlooks[LONG].calls
+
+
+def test_calls_are_put_on_record_with_the_forecast_and_settled_with_it(record):
+    market = recording_market(record)
+    settled(market)
+    called(market, up=True)
+    called(market, up=False, caller="bob")
+    assert calls_of(market, BEFORE).empty
+    made = calls_of(market, AHEAD)
+    assert made.index.tolist() == [AHEAD, AHEAD]
+    assert dict(zip(made["caller"], made["raw"] > 0, strict=True)) == {"ann": True, "bob": False}
+    said = market.snapshot.outlooks[LONG].forecast
+    assert (made["close"] == said.last_price).all()
+    assert made["actual_price"].isna().all()
+    due = settled(market, said.target_time).outlooks[LONG]
+    came = CANDLES["close"][said.target_time - ONE_MINUTE]
+    assert due.calls["actual_price"].tolist() == [came, came]
+    assert due.recorded.loc[AHEAD, "actual_price"] == came
+
+
+def test_a_call_changes_nothing_of_what_the_trees_said(record):
+    market = recording_market(record)
+    settled(market)
+    called(market, up=True)
+    settled(market, AHEAD)
+    said = market.snapshot.outlooks[LONG]
+    pending = record.pending("bitstamp", "BTC/USD", LONG)
+    assert pending.loc[AHEAD, "raw"] == said.predictions.loc[AHEAD, "raw"]
+    assert said.pending == len(pending) == 2
+
+
+def test_a_call_after_its_bar_has_closed_is_refused_though_no_forecast_is_there_yet(record):
+    market = recording_market(record)
+    settled(market)
+    called(market, up=True, at=AHEAD)
+    assert market.calls.refused("ann", LONG).startswith("Too late")
+    assert calls_of(market, AHEAD).empty
+
+
+def test_the_first_call_counts_and_a_second_changes_nothing(record):
+    market = recording_market(record)
+    settled(market)
+    for up in (True, False, False):
+        called(market, up=up)
+    called(market, up=False, at=AHEAD)
+    assert (calls_of(market, AHEAD)["raw"] > 0).tolist() == [True]
+
+
+def test_a_call_for_another_venues_price_is_not_counted(record):
+    market = recording_market(record)
+    settled(market)
+    called(market, up=True, venue="kraken")
+    assert market.calls.waiting(LONG)
+    assert calls_of(market, AHEAD).empty
+
+
+def test_a_call_without_a_forecast_beside_it_is_not_counted(record):
+    market = recording_market(record)
+    settled(market)
+    called(market, up=True)
+    assert market.calls.waiting(LONG)
+    late = AHEAD + FIVE_MINUTES  # by now the forecast of that bar was only computed afterwards
+    assert calls_of(market, late).empty
+    assert market.calls.waiting(LONG) == ()
+
+
+def test_a_record_that_fails_for_a_moment_loses_no_call(record, monkeypatch):
+    market = recording_market(record)
+    settled(market)
+    called(market, up=True)
+    with monkeypatch.context() as patch:
+
+        def broken(*_, **__):
+            raise RecordError("The disk is full.")
+
+        patch.setattr(record, "issue", broken)
+        assert settled(market, AHEAD).record_problem == "The disk is full."
+    assert len(calls_of(market, AHEAD + ONE_MINUTE)) == 1
+
+
+def test_a_restart_still_knows_the_calls_on_record(record):
+    market = recording_market(record)
+    settled(market)
+    called(market, up=True)
+    settled(market, AHEAD)
+    assert len(calls_of(recording_market(record, AHEAD + ONE_MINUTE), AHEAD + ONE_MINUTE)) == 1
 
 
 # Revised bars ------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from sqlalchemy import event
 from marketpulse import database
 from marketpulse.errors import MarketPulseError, RecordError
 from marketpulse.horizons import LONG, MINUTE, ONE_MINUTE, Horizon
-from marketpulse.store import SAID, SETTLED, ForecastRecord, forecast_id
+from marketpulse.store import CALLED, SAID, SETTLED, ForecastRecord, forecast_id
 from tests.build import START
 
 NOW = START + pd.Timedelta(hours=1)
@@ -330,6 +330,120 @@ def test_a_write_takes_the_lock_before_it_reads_and_a_read_takes_none(url, recor
             other.execute("BEGIN IMMEDIATE")
 
 
+# Callers -----------------------------------------------------------------------------------------
+
+
+def test_a_visitors_call_stands_beside_the_trees_and_changes_nothing_of_theirs(record):
+    record.issue(*MARKET, said(), issued_at=NOW)
+    assert record.issue(*MARKET, said(2, raw=0.5), issued_at=NOW, caller="ann") == 2
+    assert_same(record.pending(*MARKET), said())
+    calls = record.calls(*MARKET, 10)
+    assert calls.index.equals(said(2).index)
+    assert calls["caller"].tolist() == ["ann"] * 2
+    assert calls["raw"].tolist() == [0.5] * 2
+    assert calls["close"].tolist() == said(2)["close"].tolist()
+    assert calls["trees"].tolist() == said(2)["raw"].tolist()
+    assert calls["id"].tolist() == [forecast_id(*MARKET, time) for time in said(2).index]
+    assert calls["actual_price"].isna().all()
+
+
+def test_the_first_call_of_each_caller_counts(record):
+    record.issue(*MARKET, said(1), issued_at=NOW)
+    for caller, raw in (("ann", 0.5), ("bob", -0.5), ("ann", -0.5)):
+        record.issue(*MARKET, said(1, raw=raw), issued_at=NOW, caller=caller)
+    calls = record.calls(*MARKET, 10).set_index("caller")["raw"]
+    assert calls.to_dict() == {"ann": 0.5, "bob": -0.5}
+
+
+def test_one_outcome_settles_every_caller(record):
+    record.issue(*MARKET, said(2), issued_at=NOW)
+    record.issue(*MARKET, said(2, raw=0.5), issued_at=NOW, caller="ann")
+    assert record.settle(*MARKET, outcomes(said(1)), settled_at=LATER) == 2
+    assert record.settled(*MARKET, 10)["actual_price"].tolist() == [61_000.0]
+    came = record.calls(*MARKET, 10)["actual_price"]
+    assert came.iloc[0] == 61_000.0
+    assert came.isna().tolist() == [False, True]
+
+
+def test_calls_of_two_markets_or_horizons_never_mix(record):
+    for market in (MARKET, ("kraken", *MARKET[1:]), (*MARKET[:2], LONG)):
+        record.issue(*market, said(1), issued_at=NOW)
+    record.issue(*MARKET, said(1, raw=0.5), issued_at=NOW, caller="ann")
+    assert len(record.calls(*MARKET, 10)) == 1
+    assert record.calls("kraken", *MARKET[1:], 10).empty
+    assert record.calls(*MARKET[:2], LONG, 10).empty
+
+
+def test_the_newest_calls_are_kept_in_time_order(record):
+    record.issue(*MARKET, said(5), issued_at=NOW)
+    record.issue(*MARKET, said(5).iloc[[3, 0, 4, 1]], issued_at=NOW, caller="ann")
+    assert list(record.calls(*MARKET, 2).index) == list(said(5).index[3:])
+
+
+def test_a_call_that_the_trees_have_no_forecast_beside_is_not_told(record):
+    record.issue(*MARKET, said(1), issued_at=NOW, caller="ann")
+    nothing = record.calls(*MARKET, 10)
+    assert nothing.empty
+    assert nothing.dtypes.astype(str).to_dict() == CALLED
+
+
+# What the first version of this table was made with.
+FIRST_TABLE = f"""CREATE TABLE forecasts (
+    id VARCHAR(64) NOT NULL, source TEXT NOT NULL, symbol TEXT NOT NULL, bar BIGINT NOT NULL,
+    steps BIGINT NOT NULL, as_of BIGINT NOT NULL, {" NOT NULL, ".join(FLOATS)} NOT NULL,
+    fit_at BIGINT NOT NULL, model TEXT NOT NULL, data TEXT NOT NULL,
+    actual_price , issued_at BIGINT NOT NULL, settled_at BIGINT, PRIMARY KEY (id))"""
+FIRST_COLUMNS = (
+    *("id", "source", "symbol", "bar", "steps", "as_of", *FLOATS),
+    *("fit_at", "model", "data", "actual_price", "issued_at", "settled_at"),
+)
+
+
+def first_version(url, content):
+    """A record as the first version made it, with the forecasts of another record."""
+    path_of(url).parent.mkdir(parents=True)
+    with closing(sqlite3.connect(path_of(url))) as old, content._database.reads.connect() as new:
+        old.execute(FIRST_TABLE)
+        old.execute(
+            "CREATE INDEX forecasts_in_time ON forecasts (source, symbol, bar, steps, as_of)"
+        )
+        rows = new.exec_driver_sql(f"SELECT {', '.join(FIRST_COLUMNS)} FROM forecasts").all()
+        places = ", ".join("?" * len(FIRST_COLUMNS))
+        old.executemany(f"INSERT INTO forecasts VALUES ({places})", [tuple(row) for row in rows])
+        old.commit()
+
+
+def test_a_record_from_before_there_were_calls_keeps_every_forecast_and_takes_calls(url, replay):
+    replay.issue(*MARKET, said(), issued_at=NOW)
+    replay.settle(*MARKET, outcomes(said(1)), settled_at=NOW)
+    first_version(url, replay)
+    for _ in range(2):  # the second time it is up to date
+        with closing(ForecastRecord(url)) as record:
+            assert_same(record.pending(*MARKET), replay.pending(*MARKET))
+            assert_same(record.settled(*MARKET, 10), replay.settled(*MARKET, 10))
+            record.issue(*MARKET, said(), issued_at=LATER, caller="ann")
+            assert record.issue(*MARKET, said(), issued_at=LATER) == 0
+            assert len(record.calls(*MARKET, 10)) == 3
+
+
+def test_an_earlier_version_can_still_write_to_a_record_with_calls(url, record):
+    record.issue(*MARKET, said(1), issued_at=NOW)
+    with closing(sqlite3.connect(path_of(url), isolation_level=None)) as old:
+        columns = ", ".join(FIRST_COLUMNS[1:])
+        old.execute(
+            f"INSERT INTO forecasts (id, {columns}) SELECT 'another', {columns} FROM forecasts"
+        )
+    assert len(record.pending(*MARKET)) == 2
+
+
+def test_two_processes_bring_one_record_up_to_date(url, replay):
+    replay.issue(*MARKET, said(), issued_at=NOW)
+    first_version(url, replay)
+    code = f"from tests.test_store import *; write_minutes(ForecastRecord({url!r}), 50, 10)"
+    processes = [python(f"{code}; os._exit(0)") for _ in range(2)]
+    assert [process.wait(timeout=60) for process in processes] == [0, 0]
+
+
 def test_waiting_and_settled_forecasts_are_found_without_reading_all(record):
     seen = []
 
@@ -341,8 +455,11 @@ def test_waiting_and_settled_forecasts_are_found_without_reading_all(record):
     event.listen(record._database.reads, "before_cursor_execute", explain, retval=True)
     record.pending(*MARKET)
     record.settled(*MARKET, 10)
+    record.calls(*MARKET, 10)
     assert "USING INDEX forecasts_pending" in seen[0]
     assert "USING INDEX forecasts_in_time" in seen[1]
+    assert "USING INDEX forecasts_called" in seen[2]
+    assert "SCAN" not in seen[2]
     assert not any("TEMP B-TREE" in plan for plan in seen)
 
 
@@ -418,6 +535,10 @@ def test_a_database_of_something_else_is_refused_and_left_alone(tmp_path):
     with closing(sqlite3.connect(path)) as other:
         other.execute("CREATE TABLE forecasts (weather TEXT)")
     assert_refused_plainly(f"sqlite:///{path}", "no such column|no column named")
+    with closing(sqlite3.connect(path)) as other:
+        assert other.execute("SELECT name FROM pragma_table_info('forecasts')").fetchall() == [
+            ("weather",)
+        ]
 
 
 def test_a_write_that_never_gets_its_turn_says_so(url, record, monkeypatch):

@@ -6,6 +6,7 @@ import pytest
 
 from marketpulse.breakdown import WildnessRecord
 from marketpulse.horizons import LONG, MINUTE
+from marketpulse.scoreboard import Scoreboard
 from marketpulse.words import (
     RULE_WORDS,
     UNKNOWN,
@@ -17,6 +18,8 @@ from marketpulse.words import (
     price_digits,
     price_text,
     rule_text,
+    score_text,
+    score_verdict_text,
     source_text,
     strip_text,
     trust_text,
@@ -243,3 +246,27 @@ def test_a_strip_shows_outcomes_in_time_order_and_says_its_count_aloud():
 
 def test_a_strip_of_nothing_is_nothing():
     assert strip_text([]) == ""
+
+
+def test_a_scoreboard_reads_you_trees_and_coin():
+    board = Scoreboard(12, 7, 6, 6, 0, "no evidence")
+    assert score_text(board).replace("\u00a0", " ") == (
+        "**You 7 of 12** · trees 6 of 12 · coin 6 of 12"
+    )
+
+
+@pytest.mark.parametrize(
+    ("n", "waiting", "verdict", "text"),
+    [
+        (0, 0, "no evidence", ""),
+        (0, 1, "no evidence", "1 call waits for its outcome."),
+        (12, 0, "no evidence", "No evidence yet that you differ from a coin (last 12)."),
+        (
+            *(60, 2, "beats naive"),
+            "You have beaten a coin (last 60). 2 calls wait for their outcome.",
+        ),
+        (60, 0, "worse than naive", "You did worse than a coin (last 60)."),
+    ],
+)
+def test_a_scoreboard_is_judged_in_words(n, waiting, verdict, text):
+    assert score_verdict_text(Scoreboard(n, 0, 0, 0, waiting, verdict)) == text

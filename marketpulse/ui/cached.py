@@ -24,6 +24,7 @@ from marketpulse.performance import Summary, summary
 from marketpulse.places import DATABASE_VARIABLE, SCHEDULER_VARIABLE, scheduler_address
 from marketpulse.process import bytes_on_disk
 from marketpulse.report import Report, View
+from marketpulse.scoreboard import Scoreboard, scoreboard
 from marketpulse.settings import DEFAULTS, Settings
 from marketpulse.signals import Signal, Thresholds, history
 from marketpulse.snapshot import MarketKey, Snapshot
@@ -229,6 +230,24 @@ def shared_history(snapshot: Snapshot, seen: Report) -> tuple[str, go.Figure]:
     return _histories().get(key, drawn)
 
 
+@st.cache_resource(show_spinner=False)
+def _scoreboards() -> Shelf[Scoreboard]:
+    return Shelf(KEPT)
+
+
+def shared_scoreboard(snapshot: Snapshot, seen: Report, caller: str) -> Scoreboard:
+    """What became of a visitor's calls for the long horizon, counted once per closed bar."""
+
+    def counted() -> Scoreboard:
+        outlook = seen.long.outlook
+        calls = outlook.calls
+        own = calls if calls.empty else calls[calls["caller"] == caller]
+        return scoreboard(own, outlook.horizon, seen.settings.tail)
+
+    key = (snapshot.mark(seen.settings.horizons), seen.settings.tail, caller)
+    return _scoreboards().get(key, counted)
+
+
 # What a breakdown of one view depends on: the market, the bar, the horizon, and which forecasts.
 ViewKey = tuple[MarketKey, int, pd.Timestamp, str, int, int, bool]
 
@@ -288,7 +307,10 @@ def shared_gaps(snapshot: Snapshot) -> Gaps:
 
 def shared_things() -> int:
     """How many reports, charts and texts are kept for all sessions."""
-    shelves = (_reports(), _price_charts(), _pulses(), _meters(), _histories())
+    shelves = (
+        *(_reports(), _price_charts(), _pulses(), _meters(), _histories()),
+        _scoreboards(),
+    )
     return sum(len(shelf) for shelf in shelves)
 
 

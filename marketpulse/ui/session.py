@@ -4,7 +4,7 @@ from uuid import uuid4
 
 import streamlit as st
 
-from marketpulse.books import OWNER_PATTERN, Book, new_owner
+from marketpulse.books import OWNER_PATTERN, Book, new_owner, owner_hash
 from marketpulse.settings import Settings
 
 # Where the address says whose books are shown.
@@ -28,6 +28,11 @@ def owner() -> str:
         st.session_state.owner = asked if known else new_owner()
     kept: str = st.session_state.owner
     return kept
+
+
+def caller() -> str:
+    """What the record of forecasts knows the visitor by: a hash of that secret."""
+    return owner_hash(owner())
 
 
 def came_with_no_owner() -> bool:
