@@ -29,17 +29,17 @@ class Claim:
 
 def at_most(claim: str, value: float, limit: float) -> Claim:
     """The claim that a figure is at most ``limit``."""
-    return Claim(claim, round(value, 3), limit, value <= limit)
+    return Claim(claim, round(float(value), 3), limit, bool(value <= limit))
 
 
 def at_least(claim: str, value: float, limit: float) -> Claim:
     """The claim that a figure is at least ``limit``."""
-    return Claim(claim, round(value, 3) + 0.0, limit, value >= limit)  # no -0
+    return Claim(claim, round(float(value), 3) + 0.0, limit, bool(value >= limit))  # no -0
 
 
 def above(claim: str, value: float, limit: float) -> Claim:
     """The claim that a figure is larger than ``limit``."""
-    return Claim(claim, round(value, 3), limit, value > limit)
+    return Claim(claim, round(float(value), 3), limit, bool(value > limit))
 
 
 def unmeasured(claim: str, limit: float, why: str) -> Claim:

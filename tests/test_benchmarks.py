@@ -1,5 +1,6 @@
 """What the benchmark of skill takes for granted: its simulations, and its own copies of rules."""
 
+import json
 import math
 
 import numpy as np
@@ -7,6 +8,7 @@ import pandas as pd
 import pytest
 
 from benchmarks import simulation
+from benchmarks.claims import above, at_most, publish
 from benchmarks.proofs import differences
 from benchmarks.sets import too_filled
 from marketpulse.candles import clean
@@ -53,3 +55,12 @@ def test_a_difference_is_a_cell_or_a_missing_row():
     assert differences(said, other) == 1
     assert differences(said, other.iloc[:2]) == 2
     assert differences(said, said.assign(b=[1.0, np.nan, 3.0])) == 1
+
+
+def test_a_figure_of_numpy_is_published_like_any_other(capsys):
+    assert (
+        publish("figures", [at_most("Share", np.float64(0.25), 1), above("Count", np.int64(3), 2)])
+        == 0
+    )
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert [(each["value"], each["ok"]) for each in last["claims"]] == [(0.25, True), (3.0, True)]
