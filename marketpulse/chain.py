@@ -8,6 +8,7 @@ and the trades are a walk from a purchase to its sale to the next purchase.
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import isnan
 
 import numpy as np
 
@@ -60,19 +61,19 @@ def round_trips(
     if not len(tape.opened):
         return
     first, searched = 0, list[tuple[float, int]]()
-    row = start
+    row, end = start, len(tape)
     while (place := bisect_left(wanted, row)) < len(wanted):
         bought = wanted[place]
         if not first <= place < first + len(searched):
             first, searched = place, _searched(tape, broker, rule, wanted[place : place + ahead])
         cost, sold = searched[place - first]
-        if np.isnan(cost):  # no price came in time, or the amount cannot be traded at it
+        if isnan(cost):  # no price came in time, or the amount cannot be traded at it
             row = int(tape.again[bought])
             continue
-        while sold < len(tape) and tape.candle[sold] < 0:  # no price came in time
+        while sold < end and tape.candle[sold] < 0:  # no price came in time
             rows = np.array([[bought], [tape.again[sold]]])
             sold = int(_sale_rows(tape, rule, rows[0], rows[1], np.array([cost]))[0])
-        if sold == len(tape):
+        if sold == end:
             yield bought, None
             return
         yield bought, sold

@@ -16,7 +16,7 @@ from marketpulse.chain import Gated, round_trips
 from marketpulse.tape import Column, Rows, Tape
 
 # Trades after which the cash is counted, and possible purchases that are looked at together.
-CHUNK, AHEAD = 256, 64
+CHUNK, AHEAD = 256, 128
 
 
 @dataclass(frozen=True, slots=True)
