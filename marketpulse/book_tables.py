@@ -118,6 +118,17 @@ def year_text(figures: CurveFigures) -> str:
     )
 
 
+def since_text(figures: Summary) -> str:
+    """From when on the curve is, in a sentence; empty if it is that of the whole book."""
+    if figures.since is None:
+        return ""
+    return (
+        f"The candles reach back to {figures.since:%-d %b %Y %H:%M} UTC, and the book is older."
+        " The curve, its drawdown, the figures for a year, time in the market and turnover are"
+        " from there on; return, fills and round trips are of the whole book."
+    )
+
+
 def _curve_facts(curve: CurveFigures, currency: str) -> dict[str, str]:
     error = "" if curve.sharpe_error is None else f" ± {curve.sharpe_error:,.1f}"
     fell = money_text(curve.max_drawdown_amount, currency)
