@@ -1,4 +1,7 @@
-"""The paper book as its page prints it: trades with receipts, activity, figures and their parts."""
+"""The paper book as its page prints it: trades with receipts, activity, figures and their parts.
+
+Every table on a page can be taken away as a file, so no text in one may become a formula.
+"""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import assert_never
@@ -6,6 +9,7 @@ from typing import assert_never
 import pandas as pd
 
 from marketpulse.attribution import Split
+from marketpulse.cells import defused
 from marketpulse.curves import YEAR
 from marketpulse.events import (
     Armed,
@@ -43,7 +47,8 @@ def closes_of(candles: pd.DataFrame, ledger: Ledger) -> pd.Series:
 
 def trade_table(ledger: Ledger) -> pd.DataFrame:
     """Every fill with its receipt, the newest first: the columns `RECEIPTS` as numbers."""
-    return trades(ledger)[list(RECEIPTS)].iloc[::-1]
+    table = trades(ledger)[list(RECEIPTS)].iloc[::-1]
+    return table.assign(reason=table["reason"].map(defused))
 
 
 def activity_table(
@@ -70,7 +75,7 @@ def activity_table(
     for event in ledger.events if events is None else events:
         asked = orders.get(event.order) if isinstance(event, Rejection) else None
         what, detail = _told(event, ledger, symbol)
-        rows.append((event.time, _origin(asked or event), what, detail))
+        rows.append((event.time, _origin(asked or event), what, defused(detail)))
     table = pd.DataFrame(rows[::-1], columns=["time", "origin", "what", "detail"])
     texts = dict.fromkeys(("origin", "what", "detail"), "str")
     return table.astype({"time": "datetime64[us, UTC]", **texts})

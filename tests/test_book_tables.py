@@ -36,6 +36,15 @@ def told(*events):
     return list(table[["origin", "what", "detail"]].iloc[1:].itertuples(index=False, name=None))
 
 
+def test_no_text_of_a_table_becomes_a_formula():
+    bad = "=HYPERLINK(1)"
+    sold = replace(fill("buy", 1, 100, 1), reason=bad)
+    refused = Rejection("order/rejected", NOON, "order", bad)
+    ledger = fold([deposit(), sold, refused])
+    assert trade_table(ledger)["reason"].tolist() == [f"'{bad}"]
+    assert rejection_table(ledger, BTC)["detail"].tolist() == [f"'{bad}"]
+
+
 # Figures of a book older than the candles ---------------------------------------------------------
 
 
