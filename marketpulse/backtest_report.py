@@ -137,4 +137,17 @@ def map_lines(made: ThresholdMap) -> list[str]:
     if best is None:
         return [made.warning]
     where = f"{best.mae_multiplier:g} × MAE, margin {bps_text(best.margin_bps)}"
-    return [f"Best cell: {where}, {best.trades:,} trades.", made.warning]
+    said = [f"Best cell: {where}, {best.trades:,} trades.", made.warning]
+    if _ignores_error(made):
+        said.append(
+            "The multiplier changes nothing: this rule does not reckon with the mean error."
+        )
+    return said
+
+
+def _ignores_error(made: ThresholdMap) -> bool:
+    """Whether cells that differ in their multiplier alone all made the same."""
+    multipliers = {cell.mae_multiplier for cell in made.cells}
+    apart = {(cell.centre, cell.margin_bps) for cell in made.cells}
+    outcomes = {(cell.centre, cell.margin_bps, cell.trades, cell.net) for cell in made.cells}
+    return len(multipliers) > 1 and len(outcomes) == len(apart)

@@ -3,11 +3,12 @@ from types import SimpleNamespace
 import pytest
 
 from marketpulse.backtest import result_of
-from marketpulse.backtest_report import left_out, lines
+from marketpulse.backtest_report import left_out, lines, map_lines
 from marketpulse.broker import Broker, Trading
 from marketpulse.chain import Gated
 from marketpulse.costs import Costs
 from marketpulse.settings import Settings
+from marketpulse.sweep import Cell, ThresholdMap
 from marketpulse.tape import taped
 from marketpulse.trial import Trial
 from tests.books import BTC
@@ -40,6 +41,17 @@ def test_a_rule_that_cannot_pay_is_not_said_to_lack_the_forecast():
 def test_a_rule_that_runs_out_of_cash_says_so():
     assert told(1_100, 300)[-1].startswith("  It could not go on to the end: its cash of ")
     assert not any("could not go on" in line for line in told(10_000, 0))
+
+
+@pytest.mark.parametrize(("nets", "ignored"), [((5, 5), True), ((5, 4), False)])
+def test_a_map_on_which_the_multiplier_does_nothing_says_so(nets, ignored):
+    cells = [
+        Cell("raw", multiplier, margin, 3, net - margin, 0.0, None, None, None)
+        for multiplier, net in enumerate(nets)
+        for margin in (0.0, 1.0)
+    ]
+    said = map_lines(ThresholdMap(tuple(cells), 4, 100))
+    assert any("The multiplier changes nothing" in line for line in said) == ignored
 
 
 @pytest.mark.parametrize(
