@@ -5,6 +5,7 @@ from typing import Any
 
 from marketpulse.backtest import BacktestResult
 from marketpulse.placebo import Fan, RandomEntries
+from marketpulse.settings import DEFAULTS, Settings
 from marketpulse.sweep import Cell, ThresholdMap
 from marketpulse.trial import Trial
 from marketpulse.words import bps_text, money_text, percent_text
@@ -90,7 +91,8 @@ def lines(made: Trial, luck: tuple[Fan, RandomEntries] | None) -> list[str]:
         f" {times[0]:%Y-%m-%d %H:%M} to {times[-1]:%Y-%m-%d %H:%M} UTC"
     )
     if not figures.trade_count:
-        return [head, "The rule never traded: no forecast cleared its costs and thresholds."]
+        why = _broke(made) or "no forecast cleared its costs and thresholds."
+        return [head, f"The rule never traded: {why}"]
     said = [
         head,
         f"  {percent_text(figures.total_return, 2, signed=True)} after all costs, to"
@@ -101,7 +103,32 @@ def lines(made: Trial, luck: tuple[Fan, RandomEntries] | None) -> list[str]:
         f"  fees {money_text(float(figures.fees), currency)},"
         f" deepest drawdown {percent_text(figures.curve.max_drawdown, 2)}",
     ]
+    if broke := _broke(made):
+        said.append(f"  It could not go on to the end: {broke}")
     return said if luck is None else [*said, *(f"  {each.sentence}" for each in luck)]
+
+
+def _broke(made: Trial) -> str:
+    """Why it bought no more, as the end of a sentence, if that is for want of cash."""
+    ledger, currency = made.result.ledger, made.settings.quote_currency
+    if ledger.positions or ledger.cash >= made.broker.least():
+        return ""
+    cash, amount = (
+        money_text(float(each), currency) for each in (ledger.cash, made.trading.amount)
+    )
+    return f"its cash of {cash} does not pay for a trade of {amount} with the fee."
+
+
+def left_out(settings: Settings) -> str:
+    """What the auto-pilot would do otherwise with these settings, in a sentence; or nothing."""
+    limits = ("max_position", "max_loss", "max_trades")
+    parts = ["sizes"] if settings.sizing != DEFAULTS.sizing else []
+    if any(getattr(settings, name) < getattr(DEFAULTS, name) for name in limits):
+        parts.append("limits")
+    if not parts:
+        return ""
+    amount = money_text(settings.ticket, settings.quote_currency)
+    return f"Each purchase spends {amount}: the auto-pilot's {' and '.join(parts)} are not in it."
 
 
 def map_lines(made: ThresholdMap) -> list[str]:
@@ -110,4 +137,17 @@ def map_lines(made: ThresholdMap) -> list[str]:
     if best is None:
         return [made.warning]
     where = f"{best.mae_multiplier:g} × MAE, margin {bps_text(best.margin_bps)}"
-    return [f"Best cell: {where}, {best.trades:,} trades.", made.warning]
+    said = [f"Best cell: {where}, {best.trades:,} trades.", made.warning]
+    if _ignores_error(made):
+        said.append(
+            "The multiplier changes nothing: this rule does not reckon with the mean error."
+        )
+    return said
+
+
+def _ignores_error(made: ThresholdMap) -> bool:
+    """Whether cells that differ in their multiplier alone all made the same."""
+    multipliers = {cell.mae_multiplier for cell in made.cells}
+    apart = {(cell.centre, cell.margin_bps) for cell in made.cells}
+    outcomes = {(cell.centre, cell.margin_bps, cell.trades, cell.net) for cell in made.cells}
+    return len(multipliers) > 1 and len(outcomes) == len(apart)

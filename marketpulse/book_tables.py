@@ -1,4 +1,7 @@
-"""The paper book as its page prints it: trades with receipts, activity, figures and their parts."""
+"""The paper book as its page prints it: trades with receipts, activity, figures and their parts.
+
+Every table on a page can be taken away as a file, so no text in one may become a formula.
+"""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import assert_never
@@ -6,6 +9,7 @@ from typing import assert_never
 import pandas as pd
 
 from marketpulse.attribution import Split
+from marketpulse.cells import defused
 from marketpulse.curves import YEAR
 from marketpulse.events import (
     Armed,
@@ -43,7 +47,8 @@ def closes_of(candles: pd.DataFrame, ledger: Ledger) -> pd.Series:
 
 def trade_table(ledger: Ledger) -> pd.DataFrame:
     """Every fill with its receipt, the newest first: the columns `RECEIPTS` as numbers."""
-    return trades(ledger)[list(RECEIPTS)].iloc[::-1]
+    table = trades(ledger)[list(RECEIPTS)].iloc[::-1]
+    return table.assign(reason=table["reason"].map(defused))
 
 
 def activity_table(
@@ -70,7 +75,7 @@ def activity_table(
     for event in ledger.events if events is None else events:
         asked = orders.get(event.order) if isinstance(event, Rejection) else None
         what, detail = _told(event, ledger, symbol)
-        rows.append((event.time, _origin(asked or event), what, detail))
+        rows.append((event.time, _origin(asked or event), what, defused(detail)))
     table = pd.DataFrame(rows[::-1], columns=["time", "origin", "what", "detail"])
     texts = dict.fromkeys(("origin", "what", "detail"), "str")
     return table.astype({"time": "datetime64[us, UTC]", **texts})
@@ -115,6 +120,17 @@ def year_text(figures: CurveFigures) -> str:
         f"Sharpe, Sortino and volatility are for a year of 365 days, {figures.bars_per_year:,.0f}"
         f" bars of {bar}, from {figures.bars:,} bar returns without a risk-free rate;"
         " ± is one standard error."
+    )
+
+
+def since_text(figures: Summary) -> str:
+    """From when on the curve is, in a sentence; empty if it is that of the whole book."""
+    if figures.since is None:
+        return ""
+    return (
+        f"The candles reach back to {figures.since:%-d %b %Y %H:%M} UTC, and the book is older."
+        " The curve, its drawdown, the figures for a year, time in the market and turnover are"
+        " from there on; return, fills and round trips are of the whole book."
     )
 
 

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from marketpulse.books import is_known
+from marketpulse.cells import defused
 from marketpulse.errors import ImportRefused, LedgerError
 from marketpulse.event_json import Symbol, canonical, event_of, plain
 from marketpulse.events import Event, Fill, Order, Receipt
@@ -186,5 +187,4 @@ def _short(error: ValueError) -> str:
 def _cell(value: object) -> str:
     if isinstance(value, Decimal):
         return f"{value:f}"
-    text = str(value)
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+    return defused(str(value))

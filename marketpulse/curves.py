@@ -34,7 +34,8 @@ def equity_curve(
     pandas.DataFrame, shape (n, 6)
         ``equity``, ``cash`` and ``deposits`` in quote currency, ``drawdown`` as defined by
         `marketpulse.drawdowns.drawdown`, the held ``quantity``, and ``hold``: what the deposits
-        would be worth, had each bought at the first close that is not before it.
+        would be worth, had each bought at the first close that is not before it. If the book
+        traded `before` the closes, what it was worth at the first of them counts as paid in then.
 
     Raises
     ------
@@ -50,6 +51,8 @@ def equity_curve(
     state = _running(moves)[times.searchsorted(closes.index, side="right")]
     cash, quantity, deposits = (pd.Series(column, index=closes.index) for column in state.T)
     worth = (cash + quantity * closes).astype("float64")
+    if before(moves, closes):
+        deposits += worth.iloc[0] - deposits.iloc[0]
     bought = deposits.diff().fillna(deposits) / (closes * (1 + hold_cost))
     return pd.DataFrame(
         {
@@ -61,6 +64,17 @@ def equity_curve(
             "hold": bought.cumsum() * closes,
         }
     )
+
+
+def before(events: Iterable[Event], closes: pd.Series) -> bool:
+    """Whether a book traded before the bar of the first close, so that its curve is a later part.
+
+    Candles reach back for some days only, and a book may be older.
+    """
+    if len(closes) < 2:
+        return False
+    start = closes.index[0] - _bar(pd.DatetimeIndex(closes.index))
+    return any(isinstance(event, Fill) and event.time < start for event in events)
 
 
 def bar_returns(curve: pd.DataFrame) -> pd.Series:
@@ -80,7 +94,11 @@ def bars_per_year(times: pd.DatetimeIndex) -> float | None:
     """How many bars like these (the median of their lengths) make 365 days; None below two."""
     if len(times) < 2:
         return None
-    return float(YEAR / pd.Timedelta(np.median(np.diff(times.asi8)), unit=times.unit))
+    return float(YEAR / _bar(times))
+
+
+def _bar(times: pd.DatetimeIndex) -> pd.Timedelta:
+    return pd.Timedelta(np.median(np.diff(times.asi8)), unit=times.unit)
 
 
 def exposure(quantity: pd.Series) -> float:

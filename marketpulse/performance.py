@@ -11,7 +11,7 @@ from decimal import Decimal
 import pandas as pd
 
 from marketpulse import ratios
-from marketpulse.curves import YEAR, bar_returns, bars_per_year, equity_curve, exposure
+from marketpulse.curves import YEAR, bar_returns, bars_per_year, before, equity_curve, exposure
 from marketpulse.drawdowns import deepest_fall, drawdown_spells
 from marketpulse.errors import NotEnoughCandles
 from marketpulse.events import Fill
@@ -74,13 +74,16 @@ class Summary:
         realised + unrealised = equity - deposits.
     total_return, buy_and_hold_return : float or None
         Of the book on its deposits, after all fees; and of the same money held in the coin from
-        the first close on. None without a deposit.
+        the first close on. None without a deposit, and of holding if the book is older.
     trade_count : int
         Fills.
     turnover : float or None
         Traded amount, bought and sold, over the mean equity; None if there was none.
     curve : CurveFigures
     trips : TripFigures
+    since : pandas.Timestamp or None
+        The first close, if the book traded before it: curve and turnover are of the part from
+        there on, all else of the whole book.
     """
 
     deposits: Decimal
@@ -94,6 +97,7 @@ class Summary:
     turnover: float | None
     curve: CurveFigures
     trips: TripFigures
+    since: pd.Timestamp | None
 
 
 def turnover(fills: Iterable[Fill], mean_equity: float) -> float | None:
@@ -120,6 +124,9 @@ def summary(ledger: Ledger, closes: pd.Series, hold_cost: float = 0.0) -> Summar
     curve = equity_curve(ledger.events, closes, hold_cost)
     marks = dict.fromkeys(ledger.positions, float(closes.iloc[-1]))
     worth, paid_in = equity(ledger, marks), float(curve["deposits"].iloc[-1])
+    since = closes.index[0] if before(ledger.events, closes) else None
+    held = float(curve["hold"].iloc[-1]) / paid_in - 1 if paid_in and since is None else None
+    fills = [fill for fill in ledger.fills if since is None or fill.time > since]
     return Summary(
         deposits=ledger.deposits,
         equity=worth,
@@ -127,11 +134,12 @@ def summary(ledger: Ledger, closes: pd.Series, hold_cost: float = 0.0) -> Summar
         unrealised=unrealised(ledger, marks),
         fees=ledger.fees,
         total_return=float(worth / ledger.deposits - 1) if ledger.deposits else None,
-        buy_and_hold_return=float(curve["hold"].iloc[-1]) / paid_in - 1 if paid_in else None,
+        buy_and_hold_return=held,
         trade_count=len(ledger.fills),
-        turnover=turnover(ledger.fills, float(curve["equity"].mean())),
+        turnover=turnover(fills, float(curve["equity"].mean())),
         curve=curve_figures(curve),
         trips=trip_figures(trips(ledger, marks)),
+        since=since,
     )
 
 

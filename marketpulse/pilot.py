@@ -69,19 +69,25 @@ def decided(ledger: Ledger, seen: Report, snapshot: Snapshot) -> tuple[Order | R
     symbol, price = snapshot.key.symbol, snapshot.price
     if snapshot.as_of is None or price is None or ledger.pending:
         return ()
-    limits = visitor_limits(seen.settings)
-    mark = Mark.of(snapshot.candles, price, snapshot.now)
     said = signal(seen, snapshot, holding(ledger, symbol, Thresholds.of(seen.settings)))
-    broken = must_sell(symbol, ledger, mark, limits) if _may_act(snapshot) else ""
-    if broken:
+    if broken := broken_limit(ledger, seen.settings, snapshot):
         said = Signal("sell", snapshot.as_of, (), None, (broken,))
     if said is None or said.side == "hold":
         return ()
     order = _order(said, ledger, seen, snapshot, price)
     if order is None:
         return ()
-    why = judged(order, ledger, snapshot, snapshot.now, limits)
+    why = judged(order, ledger, snapshot, snapshot.now, visitor_limits(seen.settings))
     return (order, rejected(order, why)) if why else (order,)
+
+
+def broken_limit(ledger: Ledger, settings: Settings, snapshot: Snapshot) -> str:
+    """Why a risk limit of the settings wants sold what is held, as a sentence; or nothing."""
+    symbol, price = snapshot.key.symbol, snapshot.price
+    if symbol not in ledger.positions or price is None or not _may_act(snapshot):
+        return ""
+    mark = Mark.of(snapshot.candles, price, snapshot.now)
+    return must_sell(symbol, ledger, mark, visitor_limits(settings))
 
 
 def decided_up_to(ledger: Ledger) -> pd.Timestamp:

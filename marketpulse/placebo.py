@@ -172,10 +172,11 @@ def random_entries(
 
 def _placed(bars: Rows, length: int, random: np.random.Generator) -> Rows:
     """Begin and end of stretches of so many bars, at random and apart. Shape (k, 2)."""
-    # Every way to share out the bars in between is as likely: sorted uniform draws.
+    # Every way to share out the bars in between is as likely: each is one choice of places for the
+    # stretches among them and the bars that are left over.
     free = max(length - 1 - int(bars.sum()) - len(bars), 0)
-    gaps = np.sort(random.integers(0, free + 1, len(bars)))
-    begins = gaps + np.arange(len(bars)) + np.cumsum(bars) - bars
+    places = np.sort(random.choice(free + len(bars), len(bars), replace=False, shuffle=False))
+    begins = places + np.cumsum(bars) - bars
     return np.column_stack((begins, begins + bars))
 
 

@@ -10,6 +10,7 @@ from marketpulse.book_tables import (
     activity_table,
     figures_table,
     rejection_table,
+    since_text,
     split_table,
     trade_table,
     year_text,
@@ -33,6 +34,25 @@ def told(*events):
     """Every event but the deposit, the oldest first: whose it was, what, and the detail."""
     table = activity_table(fold([deposit(), *events]), BTC).iloc[::-1]
     return list(table[["origin", "what", "detail"]].iloc[1:].itertuples(index=False, name=None))
+
+
+def test_no_text_of_a_table_becomes_a_formula():
+    bad = "=HYPERLINK(1)"
+    sold = replace(fill("buy", 1, 100, 1), reason=bad)
+    refused = Rejection("order/rejected", NOON, "order", bad)
+    ledger = fold([deposit(), sold, refused])
+    assert trade_table(ledger)["reason"].tolist() == [f"'{bad}"]
+    assert rejection_table(ledger, BTC)["detail"].tolist() == [f"'{bad}"]
+
+
+# Figures of a book older than the candles ---------------------------------------------------------
+
+
+def test_figures_of_a_part_say_from_when_on():
+    old = fold([deposit(minute=-90), fill("buy", 1, 100, -80)])
+    said = since_text(summary(old, closes(100, 110)))
+    assert said.startswith("The candles reach back to 2 Jan 2026 12:01 UTC, and the book is older.")
+    assert since_text(summary(fold([deposit()]), closes(100, 110))) == ""
 
 
 # Trades -------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from marketpulse.costs import Costs
-from marketpulse.curves import bar_returns, bars_per_year, equity_curve, exposure
+from marketpulse.curves import bar_returns, bars_per_year, before, equity_curve, exposure
 from marketpulse.events import Deposit, Order, Rejection, Side
 from marketpulse.ledger import equity, fold
 from marketpulse.ratios import total_return
@@ -163,6 +163,27 @@ def test_a_later_deposit_buys_at_the_close_of_its_bar():
 def test_who_buys_and_holds_pays_for_the_purchase():
     curve = equity_curve([deposit(1010)], closes(100, 200), hold_cost=0.01)
     assert curve["hold"].tolist() == [1000, 2000]
+
+
+# A book older than the candles --------------------------------------------------------------------
+
+
+def test_what_a_book_made_before_the_candles_is_no_return_of_their_first_bar():
+    # 500 are made an hour before the first close; then 15 are held at 100, 90 and 99.
+    events = [deposit(minute=-90), fill("buy", 10, 100, -80), fill("sell", 10, 150, -70)]
+    curve = equity_curve([*events, fill("buy", 15, 100, -60)], closes(100, 90, 99))
+    assert curve["equity"].tolist() == [1500, 1350, 1485]
+    assert curve["deposits"].tolist() == [1500, 1500, 1500]
+    assert bar_returns(curve).tolist() == pytest.approx([0, -0.1, 0.1])
+    assert curve["drawdown"].tolist() == pytest.approx([0, -0.1, -0.01])
+    assert curve["hold"].tolist() == [1500, 1350, 1485]
+
+
+def test_only_a_trade_before_the_bar_of_the_first_close_makes_a_book_older():
+    prices = closes(100, 110)
+    assert not before([deposit(minute=-90)], prices)
+    assert not before([fill("buy", 1, 100, 0)], prices)
+    assert before([fill("buy", 1, 100, -0.1)], prices)
 
 
 # Returns ------------------------------------------------------------------------------------------

@@ -5,18 +5,23 @@ from contextlib import closing
 import pandas as pd
 import pytest
 
+from marketpulse import pilot
 from marketpulse.books import BookKey, new_owner
 from marketpulse.desk import Desk
-from marketpulse.events import Armed, Disarmed, Fill, Rejection
+from marketpulse.events import Armed, Disarmed, Fill, Order, Rejection
 from marketpulse.fills import WAIT
 from marketpulse.horizons import ONE_MINUTE
 from marketpulse.journal import Journal
+from marketpulse.market import Feed, Market
 from marketpulse.settings import Settings
 from marketpulse.snapshot import MarketKey, Snapshot
 from marketpulse.sources import Quote
-from marketpulse.sources.recorded import Replay
+from marketpulse.sources.recorded import RecordedSource, Replay
 from tests.books import BTC, ordered
 from tests.build import START, candles
+from tests.test_market import NOW as WALK_NOW
+from tests.test_market import RECORDING, SMALL, fitted, settled
+from tests.test_pilot import EAGER, KEY
 
 PLACE = ("bitstamp", BTC, "")
 # Two hours of bars have closed.
@@ -228,3 +233,51 @@ def test_a_damaged_book_is_left_alone(desk, key, url, tmp_path):
         assert late.load() == ()
         assert buys(late, key, id="another") is None
         assert "damaged" in late.problems[key.id]
+
+
+# Armed books --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def walked():
+    """A market with both forecasts."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("marketpulse.track.PLANS", SMALL)
+        made = Market(KEY, lambda _: Feed(RecordedSource(RECORDING)), fitted, asked_at=WALK_NOW)
+        return settled(made)
+
+
+@pytest.fixture
+def armed(desk, walked):
+    """A book that was armed a bar ago with settings that buy whatever is forecast."""
+    key, time = BookKey(new_owner(), KEY.source, KEY.symbol), walked.as_of - ONE_MINUTE
+    desk.place(key, "arm", lambda _: Armed("arm", time, EAGER.to_pairs()), time)
+    return key
+
+
+WALK_PLACE = (KEY.source, KEY.symbol, "")
+
+
+def test_a_bar_that_was_stale_is_decided_on_once_it_may_be_acted_on(desk, armed, walked):
+    desk.work(WALK_PLACE, dataclasses.replace(walked, now=walked.as_of + 4 * ONE_MINUTE))
+    assert isinstance(last(desk, armed), Armed)
+    desk.work(WALK_PLACE, walked)
+    assert isinstance(last(desk, armed), Order)
+
+
+def test_a_book_that_is_disarmed_while_it_decides_orders_nothing(
+    desk, armed, walked, url, monkeypatch
+):
+    decided = pilot.decided
+
+    def too_late(*args):
+        monkeypatch.setattr(pilot, "decided", decided)
+        off = Disarmed("off", walked.now, "By hand.")
+        with closing(Journal(url)) as other:
+            other.refresh(armed)
+            other.place(armed, "off", lambda ledger: off if ledger.armed else (), time=walked.now)
+        return decided(*args)
+
+    monkeypatch.setattr(pilot, "decided", too_late)
+    desk.work(WALK_PLACE, walked)
+    assert isinstance(last(desk, armed), Disarmed)

@@ -71,6 +71,8 @@ def test_a_fee_is_rounded_up_against_the_user():
     # 0.66666666 * 3 = 1.99999998, of which 0.4 % is 0.00799999992
     bought = taken(buy(2, **terms(seen=3)))
     assert (bought.notional, bought.fee) == (Decimal("1.99999998"), Decimal("0.00800000"))
+    # 0.4 % of 1.000001 is 0.004000004, to which 0.00400000 is nearer
+    assert taken(buy(1.000001, **terms(seen=1))).fee == Decimal("0.00400001")
 
 
 def test_a_fee_of_basis_points_is_an_exact_fraction():

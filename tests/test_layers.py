@@ -39,6 +39,7 @@ ORDER = [
     "sizing",
     "orders",
     "books",
+    "cells",
     "strict_json",
     "event_json",
     "bookfile",

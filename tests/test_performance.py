@@ -32,6 +32,18 @@ def test_a_summary_holds_the_figures_of_the_book():
     assert found.turnover == pytest.approx(720 / 1030.5)
 
 
+def test_a_book_older_than_the_candles_is_not_compared_with_holding_since_their_first():
+    early = [deposit(minute=-90), fill("buy", 10, 100, -80), fill("sell", 10, 150, -70)]
+    prices = closes(100, 100, 100, 100)
+    found = summary(fold([*early, fill("buy", 5, 100, 2)]), prices)
+    assert (found.since, found.total_return) == (prices.index[0], 0.5)
+    assert found.buy_and_hold_return is None
+    assert (found.curve.sharpe, found.curve.exposure) == (None, 0.75)
+    # 500 traded since on an equity of 1500
+    assert found.turnover == pytest.approx(1 / 3)
+    assert summary(fold([deposit(), fill("buy", 5, 100, 2)]), prices).since is None
+
+
 def test_buying_and_holding_is_charged_for_its_purchase_if_asked():
     found = summary(fold([deposit()]), closes(100, 110), hold_cost=0.1)
     assert found.buy_and_hold_return == pytest.approx(0)

@@ -1,5 +1,6 @@
 import dataclasses
 from decimal import Decimal
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -14,6 +15,7 @@ from marketpulse.market import Feed, Market
 from marketpulse.settings import Settings
 from marketpulse.snapshot import MarketKey
 from marketpulse.sources.recorded import RecordedSource
+from marketpulse.ui import live
 from tests.books import carried_out, ordered
 from tests.test_market import NOW, RECORDING, SMALL, fitted, settled
 
@@ -132,6 +134,15 @@ def test_a_broken_loss_limit_sells_what_is_held(book, snapshot):
     (order,) = decide(held, snapshot, margin=100, max_loss=1)
     assert order.side == Side.SELL
     assert order.reason.startswith("The loss since midnight UTC is ")
+
+
+def test_the_screen_names_the_broken_limit_too(book, snapshot):
+    held = holding(book, snapshot, minutes_ago=2, price=snapshot.price * 2)
+    settings = EAGER.changed(margin=100, max_loss=1)
+    seen = report.basis(snapshot, settings)
+    frame = SimpleNamespace(book=SimpleNamespace(ledger=held), report=seen, snapshot=snapshot)
+    (order,) = pilot.decided(held, seen, snapshot)
+    assert (live.decided(frame).side, live.decided(frame).reasons) == ("sell", (order.reason,))
 
 
 @pytest.mark.parametrize("changes", [{"clock_known": False}, {"candles": None}])

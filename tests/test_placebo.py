@@ -1,3 +1,5 @@
+from collections import Counter
+
 import numpy as np
 import pytest
 
@@ -133,6 +135,16 @@ def test_random_stretches_keep_their_lengths_and_never_overlap():
         assert (rows[1:, 0] > rows[:-1, 1]).all()
         assert rows[0, 0] >= 0
         assert rows[-1, 1] < 400
+
+
+def test_every_way_to_place_random_stretches_is_as_likely():
+    random = np.random.default_rng(0)
+    found = [tuple(_placed(np.array([1, 1]), 8, random)[:, 0].tolist()) for _ in range(5_000)]
+    counts = Counter(found)
+    # The two begin at 0 to 5, at least two bars apart.
+    assert set(counts) == {(a, b) for a in range(6) for b in range(a + 2, 6)}
+    assert min(counts.values()) > 430
+    assert max(counts.values()) < 570
 
 
 def test_random_entries_begin_anywhere():

@@ -76,6 +76,13 @@ def test_trades_of_the_day_are_undone_to_see_what_it_began_with():
     assert daily_loss(BTC, ledger, mark(80, opening=500)) == (42, 1000)
 
 
+def test_a_trade_at_midnight_is_one_of_the_new_day():
+    midnight = NOON.normalize()
+    ledger = fold([deposit("1000", time=YESTERDAY), fill("buy", 1, 100, time=midnight)])
+    # Nothing was held when the day began, so its opening price does not matter.
+    assert daily_loss(BTC, ledger, mark(90, opening=500)) == (10, 1000)
+
+
 def test_a_deposit_of_the_day_is_no_gain():
     assert daily_loss(BTC, fold([deposit("1000")]), mark(100)) == (0, 1000)
 

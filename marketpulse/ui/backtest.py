@@ -132,7 +132,8 @@ def draw_trial(frame: Frame, forecasts: Forecasts) -> None:
 def _draw_words(made: Trial) -> None:
     head, first, *more = (line.strip() for line in backtest_report.lines(made, None))
     st.markdown(f"**{first}**")
-    st.caption("  \n".join((head, *more)))
+    more.append(backtest_report.left_out(made.settings))
+    st.caption("  \n".join((head, *filter(None, more))))
 
 
 def _draw_luck(frame: Frame, forecasts: Forecasts, made: Trial) -> None:

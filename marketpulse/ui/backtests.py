@@ -105,7 +105,8 @@ def shared_trial(forecasts: Forecasts, seen: Report) -> Trial:
         If gaps forbade every forecast.
     """
     settings = seen.settings
-    cash = max(float(STARTING_CASH), settings.ticket)
+    # Twice what a trade spends, or the fee and the first loss would end it.
+    cash = max(float(STARTING_CASH), 2 * settings.ticket)
     trading = Trading(settings.symbol, cash, settings.ticket, seen.costs)
     return _trials().get(
         _trial_key(forecasts, seen),

@@ -47,6 +47,8 @@ def draw_figures(frame: Frame) -> None:
     _draw_metrics(figures, frame.snapshot.key.symbol.split("/")[1])
     chart = shared_equity_chart(frame.snapshot, frame.book, 340)
     st.plotly_chart(chart, key="ledger-equity", config=CHART_CONFIG)
+    if since := book_tables.since_text(figures):
+        st.caption(since)
     _draw_breakdown(frame, figures)
 
 
@@ -65,7 +67,7 @@ def _draw_metrics(figures: Summary, currency: str) -> None:
     places[4].metric(
         "Return",
         percent_text(figures.total_return, 2, signed=True),
-        f"{held} held",
+        None if figures.buy_and_hold_return is None else f"{held} held",
         delta_color="off",
         delta_arrow="off",
         help="After all costs. Below it, the same money held in the coin from the first bar on.",

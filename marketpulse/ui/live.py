@@ -3,7 +3,7 @@
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from marketpulse import report
+from marketpulse import pilot, report
 from marketpulse.backtest import holding
 from marketpulse.ledger import FLAT, equity
 from marketpulse.report import View
@@ -39,8 +39,10 @@ CHART_CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "la
 def decided(frame: Frame) -> Signal | None:
     """The signal of the newest bar for the visitor's own book."""
     thresholds = Thresholds.of(frame.report.settings)
-    held = holding(frame.book.ledger, frame.snapshot.key.symbol, thresholds)
-    return report.signal(frame.report, frame.snapshot, held)
+    ledger, snapshot = frame.book.ledger, frame.snapshot
+    held = holding(ledger, snapshot.key.symbol, thresholds)
+    broken = pilot.broken_limit(ledger, frame.report.settings, snapshot)
+    return report.signal(frame.report, snapshot, held, broken)
 
 
 def draw_moving(frame: Frame) -> None:
