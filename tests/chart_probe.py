@@ -27,8 +27,9 @@ PROBE = """
     if (picture && now && now !== picture) probe.remounts += 1;
     if (picture && !now) probe.missing += 1;
     picture = now ?? picture;
-    const drawn = [...document.querySelectorAll(".js-plotly-plot .shapelayer path")].at(-1);
-    const at = drawn?.getAttribute("d");
+    const drawn = [...document.querySelectorAll(".js-plotly-plot .shapelayer path")];
+    // Plotly sorts shapes by layers, so any of them may be the price.
+    const at = drawn.map((each) => each.getAttribute("d")).join();
     if (at && line && at !== line) probe.moved.push(performance.now());
     line = at ?? line;
     requestAnimationFrame(look);
