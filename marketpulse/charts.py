@@ -18,6 +18,7 @@ NEUTRAL = "#8492a6"
 CANDLES_SHOWN = 120
 # More of an equity curve than a screen has columns is weight without a picture.
 POINTS = 2000
+EQUITY_ALT = "Equity over time beside buying and holding the same money; its drawdown below."
 LEGEND: Trace = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
 
 

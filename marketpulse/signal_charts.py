@@ -56,6 +56,13 @@ def meter_chart(signal: Signal) -> go.Figure:
     return go.Figure({"data": [bars], "layout": layout})
 
 
+def meter_alt(signal: Signal) -> str:
+    """What `meter_chart` shows, in words."""
+    terms = ", ".join(f"{term.label} {term.bps:+.1f}" for term in signal.terms)
+    distance = signal.distance_bps or 0.0
+    return f"What the sum is made of, in basis points: {terms}; distance {distance:+.1f}."
+
+
 def _number(row: int, bps: float) -> Trace:
     """The figure of a row, beside the bars: within them there is not always room."""
     place = {"xref": "paper", "x": 1, "xanchor": "left", "y": row, "showarrow": False}

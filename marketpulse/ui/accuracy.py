@@ -27,9 +27,9 @@ from marketpulse.ui.cached import (
 )
 from marketpulse.ui.columns import forecast_columns
 from marketpulse.ui.frame import Frame
+from marketpulse.ui.plain_chart import plain_chart
 from marketpulse.words import UNKNOWN, percent_text, price_digits, trust_text
 
-CHART_CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d"]}
 ON_RECORD = "On record: said live"
 WALKED = "Walk-forward: what these models would have said"
 RECORD_HELP = (
@@ -99,7 +99,7 @@ def draw_figure(frame: Frame, view: View, name: str, alt: str, empty: str = "") 
     if figure is None:
         st.caption(f":material/hourglass_top: {empty or 'Too few forecasts have come due yet.'}")
         return
-    st.plotly_chart(figure, key=f"accuracy-{name}", config=CHART_CONFIG, alt=alt)
+    plain_chart(figure, key=f"accuracy-{name}", alt=alt)
 
 
 def draw_main_chart(frame: Frame, view: View) -> None:
@@ -229,12 +229,12 @@ def _draw_time_machine(frame: Frame, view: View) -> None:
     kind = f":blue-badge[{ON_RECORD}]" if said.on_record else f":violet-badge[{WALKED}]"
     st.markdown(f"{said_text(said)} {kind}")
     chart, facts = st.columns([5, 2], gap="medium")
-    chart.plotly_chart(
-        shared_hindsight_chart(frame.snapshot, view, said),
-        key="accuracy-hindsight",
-        config=CHART_CONFIG,
-        alt="Candles up to the chosen bar, the forecast said then, and faintly what came.",
-    )
+    with chart:
+        plain_chart(
+            shared_hindsight_chart(frame.snapshot, view, said),
+            key="accuracy-hindsight",
+            alt="Candles up to the chosen bar, the forecast said then, and faintly what came.",
+        )
     facts.table(said_table(said, frame.report.settings.quote_currency), border="horizontal")
 
 

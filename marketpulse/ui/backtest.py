@@ -7,6 +7,7 @@ import streamlit as st
 
 from marketpulse import backtest_report, book_tables
 from marketpulse.backtest_charts import cells_of
+from marketpulse.charts import EQUITY_ALT
 from marketpulse.errors import NotEnoughCandles
 from marketpulse.settings import CENTRES
 from marketpulse.sweep import ThresholdMap
@@ -28,9 +29,10 @@ from marketpulse.ui.backtests import (
 from marketpulse.ui.columns import trade_columns
 from marketpulse.ui.errands import Errand
 from marketpulse.ui.frame import Frame
+from marketpulse.ui.plain_chart import plain_chart
 
-CHART_CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d"]}
 MAP = "backtest-map"
+FAN_ALT = "Equity of the rule over time, inside the range of what its placebos made."
 POLL_SECONDS = 0.5
 
 
@@ -95,9 +97,8 @@ def draw_trial(frame: Frame, forecasts: Forecasts) -> None:
         st.warning(str(problem), icon=":material/block:")
         return
     _draw_words(made)
-    st.plotly_chart(
-        shared_equity(forecasts, frame.report), key="backtest-equity", config=CHART_CONFIG
-    )
+    figure = shared_equity(forecasts, frame.report)
+    plain_chart(figure, key="backtest-equity", alt=EQUITY_ALT)
     _draw_luck(frame, forecasts, made)
     _draw_figures(made)
     _draw_map(frame, forecasts)
@@ -127,7 +128,7 @@ def _draw_luck(frame: Frame, forecasts: Forecasts, made: Trial) -> None:
     placebos, entries = errand.result
     st.markdown("\n".join(f"- {each.sentence}" for each in (placebos, entries)))
     figure = shared_fan(forecasts, frame.report, placebos)
-    st.plotly_chart(figure, key="backtest-fan", config=CHART_CONFIG)
+    plain_chart(figure, key="backtest-fan", alt=FAN_ALT)
 
 
 def _draw_figures(made: Trial) -> None:
@@ -172,12 +173,12 @@ def _draw_map(frame: Frame, forecasts: Forecasts) -> None:
     centre = st.segmented_control(
         "Act on", CENTRES, default=frame.settings.centre, key="map-centre", required=True
     )
-    st.plotly_chart(
+    plain_chart(
         shared_map(forecasts, frame.report, made, centre),
         key=MAP,
-        config={"displayModeBar": False},
-        on_select=lambda: _take_clicked(made, centre),
-        selection_mode="points",
+        alt="What each pair of error multiplier and margin would have made, as a colour.",
+        buttons=False,
+        on_click=lambda: _take_clicked(made, centre),
     )
     st.caption(
         "Colour: what it made, in percent. Number: trades. The ring: your sliders. Click a cell,"

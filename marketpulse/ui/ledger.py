@@ -5,14 +5,15 @@ import streamlit as st
 from marketpulse import book_tables
 from marketpulse.attribution import by_origin
 from marketpulse.books import Book
+from marketpulse.charts import EQUITY_ALT
 from marketpulse.performance import Summary
 from marketpulse.ui import session
 from marketpulse.ui.cached import shared_book_table, shared_equity_chart, shared_summary
 from marketpulse.ui.columns import trade_columns
 from marketpulse.ui.frame import Frame
+from marketpulse.ui.plain_chart import plain_chart
 from marketpulse.words import money_text, percent_text
 
-CHART_CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d"]}
 # Five beside each other on a wide screen, two on a phone of 360 pixels.
 METRIC_WIDTH = 160
 
@@ -46,7 +47,7 @@ def draw_figures(frame: Frame) -> None:
         return
     _draw_metrics(figures, frame.snapshot.key.symbol.split("/")[1])
     chart = shared_equity_chart(frame.snapshot, frame.book, 340)
-    st.plotly_chart(chart, key="ledger-equity", config=CHART_CONFIG)
+    plain_chart(chart, key="ledger-equity", alt=EQUITY_ALT)
     _draw_breakdown(frame, figures)
 
 

@@ -5,9 +5,11 @@ from streamlit.delta_generator import DeltaGenerator
 
 from marketpulse import report
 from marketpulse.backtest import holding
+from marketpulse.charts import EQUITY_ALT
 from marketpulse.ledger import FLAT, equity
 from marketpulse.report import View
 from marketpulse.settings import PRESET_HELP, PRESETS
+from marketpulse.signal_charts import meter_alt
 from marketpulse.signals import Signal, Thresholds
 from marketpulse.tables import preset_lines, source_lines, tail_table
 from marketpulse.ui.cached import (
@@ -19,6 +21,7 @@ from marketpulse.ui.cached import (
 )
 from marketpulse.ui.frame import Frame
 from marketpulse.ui.live_chart import Tick, live_chart, price_line
+from marketpulse.ui.plain_chart import plain_chart
 from marketpulse.ui.sidebar import use_preset
 from marketpulse.words import (
     UNKNOWN,
@@ -33,7 +36,6 @@ SIGNAL_WORDS = {"buy": ":blue[Buy]", "sell": ":orange[Sell]", "hold": "Wait"}
 # Five beside each other on a wide screen, two on a phone of 360 pixels.
 METRIC_WIDTH = 160
 PRICE_CHART = "price-chart"
-CHART_CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d"]}
 
 
 def decided(frame: Frame) -> Signal | None:
@@ -152,7 +154,7 @@ def draw_signal(frame: Frame) -> None:
         st.markdown(f"**Signal** · {SIGNAL_WORDS[signal.side]}")
         st.caption(" ".join(signal.reasons))
         if signal.terms:
-            st.plotly_chart(shared_meter(signal), key="meter", config={"displayModeBar": False})
+            plain_chart(shared_meter(signal), key="meter", alt=meter_alt(signal), buttons=False)
         _draw_history(frame)
 
 
@@ -163,7 +165,8 @@ def _draw_history(frame: Frame) -> None:
         return
     st.caption(said)
     with st.expander("How far away it has been", icon=":material/timeline:"):
-        st.plotly_chart(figure, key="signal-history", config={"displayModeBar": False})
+        alt = "How far each of the last bars was from a purchase, in basis points."
+        plain_chart(figure, key="signal-history", alt=alt, buttons=False)
 
 
 def draw_tail(frame: Frame) -> None:
@@ -198,4 +201,4 @@ def draw_equity(frame: Frame) -> None:
     figure = shared_equity_chart(frame.snapshot, frame.book, 220)
     if figure is not None:
         st.markdown("##### Your paper book")
-        st.plotly_chart(figure, key="equity-chart", config=CHART_CONFIG)
+        plain_chart(figure, key="equity-chart", alt=EQUITY_ALT)
