@@ -3,9 +3,10 @@
 import pandas as pd
 import plotly.graph_objects as go
 
-from marketpulse.charts import DOWN, NEUTRAL, UP, naive_utc
+from marketpulse.charts import DOWN, NEUTRAL, UP, time_axis
 from marketpulse.fans import Trace
 from marketpulse.signals import Signal, blocker
+from marketpulse.zones import UTC, local_times
 
 ROW = 27
 DISTANCE = "distance"
@@ -69,15 +70,17 @@ def _number(row: int, bps: float) -> Trace:
     return {"text": f"{bps:+.1f}", **place}
 
 
-def history_chart(history: pd.DataFrame) -> go.Figure:
+def history_chart(history: pd.DataFrame, zone: str = UTC) -> go.Figure:
     """How far each bar was from a purchase, with a mark where the rule fired.
 
     Parameters
     ----------
     history : pandas.DataFrame
         As `marketpulse.signals.history` returns; not empty.
+    zone : str
+        IANA name of the time zone to draw times in.
     """
-    times = naive_utc(pd.DatetimeIndex(history.index))
+    times = local_times(pd.DatetimeIndex(history.index), zone)
     fired = history["fired"].to_numpy(dtype="bool")
     line = {"type": "scatter", "x": times, "y": history[DISTANCE], "mode": "lines"}
     marks = {"type": "scatter", "x": times[fired], "y": history[DISTANCE][fired], "mode": "markers"}
@@ -89,6 +92,7 @@ def history_chart(history: pd.DataFrame) -> go.Figure:
     layout = {
         "height": 220,
         "margin": {"l": 0, "r": 0, "t": 4, "b": 0},
+        "xaxis": time_axis(history.index, zone),
         "yaxis": {"side": "right", "ticksuffix": " bps", "rangemode": "tozero"},
         "shapes": [_zero("y")],
         "showlegend": False,

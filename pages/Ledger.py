@@ -12,7 +12,7 @@ if frame.snapshot.has_candles:
     ledger.draw_figures(frame)
     main, side = st.columns([3, 1], gap="medium")
     with main:
-        ledger.draw_tables(frame.book, "current")
+        ledger.draw_tables(frame.book, "current", frame.zone)
         files.draw_export(frame.book)
     with side:
         autopilot.draw_autopilot(frame)

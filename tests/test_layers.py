@@ -13,6 +13,7 @@ ORDER = [
     "counters",
     "process",
     "horizons",
+    "zones",
     "costs",
     "terms",
     "strategies",

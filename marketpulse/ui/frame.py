@@ -91,6 +91,8 @@ class Frame:
     report : Report
     book : Book
         The visitor's book of this market.
+    zone : str
+        IANA name of the time zone that times are told in.
     refused : str
         Why not all of the settings could be followed, as a sentence; empty if they could.
     stopwatch : Stopwatch
@@ -104,6 +106,7 @@ class Frame:
     live: Snapshot
     report: Report
     book: Book
+    zone: str
     refused: str = ""
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
 
@@ -157,7 +160,8 @@ def _look(stopwatch: Stopwatch) -> Frame:
     snapshot, asked = (each.snapshot.seen_at(hub().clock()) for each in (market, live))
     seen = shared_report(snapshot, replace(settings, symbol=snapshot.key.symbol))
     held = book.current(hub(), snapshot)
-    return Frame(settings, hub(), market, snapshot, asked, seen, held, refused, stopwatch)
+    zone = session.zone()
+    return Frame(settings, hub(), market, snapshot, asked, seen, held, zone, refused, stopwatch)
 
 
 def _face(frame: Frame) -> tuple[object, ...]:
@@ -197,7 +201,7 @@ def _tick(
             st.rerun()
     # Without gaps, what shows nothing leaves no hole in the page.
     with st.container(gap=None):
-        draw_bar(frame.snapshot, frame.settings)
+        draw_bar(frame.snapshot, frame.settings, frame.zone)
         _draw_timer(frame)
     if draw_moving is not None:
         draw_moving(frame)

@@ -46,7 +46,7 @@ def draw_figures(frame: Frame) -> None:
         st.info("The figures appear once two bars have closed.", icon=":material/hourglass_top:")
         return
     _draw_metrics(figures, frame.snapshot.key.symbol.split("/")[1])
-    chart = shared_equity_chart(frame.snapshot, frame.book, 340)
+    chart = shared_equity_chart(frame.snapshot, frame.book, 340, frame.zone)
     plain_chart(chart, key="ledger-equity", alt=EQUITY_ALT)
     _draw_breakdown(frame, figures)
 
@@ -98,9 +98,9 @@ def _draw_breakdown(frame: Frame, figures: Summary) -> None:
         )
 
 
-def draw_tables(book: Book, key: str) -> None:
+def draw_tables(book: Book, key: str, zone: str) -> None:
     """Trades with their receipts, everything that happened, and what was not filled."""
-    counts = {name: shared_book_table(book, name) for name in book_tables.TABLES}
+    counts = {name: shared_book_table(book, name, zone) for name in book_tables.TABLES}
     name = st.segmented_control(
         "Show",
         list(counts),
@@ -114,7 +114,5 @@ def draw_tables(book: Book, key: str) -> None:
     if table.empty:
         st.caption("None so far.")
         return
-    st.dataframe(
-        table, hide_index=True, column_config=trade_columns(book.symbol.split("/")[1]),
-        key=f"ledger-table-{key}",
-    )  # fmt: skip
+    columns = trade_columns(book.symbol.split("/")[1], zone)
+    st.dataframe(table, hide_index=True, column_config=columns, key=f"ledger-table-{key}")

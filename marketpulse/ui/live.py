@@ -31,6 +31,7 @@ from marketpulse.words import (
     price_text,
     verdict_text,
 )
+from marketpulse.zones import time_text
 
 SIGNAL_WORDS = {"buy": ":blue[Buy]", "sell": ":orange[Sell]", "hold": "Wait"}
 # Five beside each other on a wide screen, two on a phone of 360 pixels.
@@ -72,8 +73,8 @@ def draw_metrics(frame: Frame) -> None:
         f"{percent_text(snapshot.price / float(hour.iloc[0]) - 1, 2, signed=True)} in 1 h",
         help="The last known price. The change is over the last hour.",
     )
-    _draw_forecast_metric(minute, frame.report.minute)
-    _draw_forecast_metric(long, frame.report.long)
+    _draw_forecast_metric(minute, frame.report.minute, frame.zone)
+    _draw_forecast_metric(long, frame.report.long, frame.zone)
     symbol, currency = snapshot.key.symbol, snapshot.key.symbol.split("/")[1]
     position = book.positions.get(symbol, FLAT)
     worth = float(equity(book, {symbol: snapshot.price}))
@@ -95,11 +96,12 @@ def draw_metrics(frame: Frame) -> None:
     _draw_pulse(frame)
 
 
-def _draw_forecast_metric(place: DeltaGenerator, view: View) -> None:
+def _draw_forecast_metric(place: DeltaGenerator, view: View, zone: str) -> None:
     forecast = view.forecast
     minutes = view.asked.minutes
     if forecast is None:
-        place.metric(f"In {minutes} min", UNKNOWN, help=view.outlook.missing)
+        why = view.outlook.missing or "It is not there yet."
+        place.metric(f"In {minutes} min", UNKNOWN, help=why)
         return
     shown, trust = forecast.horizon.minutes, percent_text(forecast.trust, 0)
     lean = bps_text(forecast.lean_bps, 1 if abs(forecast.lean_bps) < 10 else 0)
@@ -111,9 +113,10 @@ def _draw_forecast_metric(place: DeltaGenerator, view: View) -> None:
         delta_color="off",
         delta_arrow="off",
         help=(
-            f"For {forecast.target_time:%H:%M} UTC. 9 in 10: {price_text(forecast.low_90)} to"
-            f" {price_text(forecast.high_90)}. Below: how far the trees lean from the last price,"
-            f" and the trust that they have earned: {trust} of their lean is in the forecast."
+            f"For {time_text(forecast.target_time, zone)}. 9 in 10:"
+            f" {price_text(forecast.low_90)} to {price_text(forecast.high_90)}."
+            " Below: how far the trees lean from the last price, and the trust that they have"
+            f" earned: {trust} of their lean is in the forecast."
         ),
     )
 
@@ -135,7 +138,7 @@ def draw_price_line(frame: Frame) -> None:
 
 def draw_chart(frame: Frame) -> None:
     """Candles with both forecasts as fans."""
-    spec = shared_price_chart(frame.snapshot, frame.report, frame.book)
+    spec = shared_price_chart(frame.snapshot, frame.report, frame.book, frame.zone)
     live_chart(spec, key=PRICE_CHART)
     if frame.report.long.forecast is None:
         st.caption(f":material/hourglass_top: {_progress(frame)}")
@@ -160,7 +163,7 @@ def draw_signal(frame: Frame) -> None:
 
 def _draw_history(frame: Frame) -> None:
     """How often the rule would have bought, and how far away it was."""
-    said, figure = shared_history(frame.snapshot, frame.report)
+    said, figure = shared_history(frame.snapshot, frame.report, frame.zone)
     if not said:
         return
     st.caption(said)
@@ -198,7 +201,7 @@ def draw_equity(frame: Frame) -> None:
     """The book's value over time, once there is something to show."""
     if not frame.book.ledger.fills:
         return
-    figure = shared_equity_chart(frame.snapshot, frame.book, 220)
+    figure = shared_equity_chart(frame.snapshot, frame.book, 220, frame.zone)
     if figure is not None:
         st.markdown("##### Your paper book")
         plain_chart(figure, key="equity-chart", alt=EQUITY_ALT)

@@ -1,11 +1,15 @@
 """Typed access to what Streamlit keeps for one visitor. Nothing else touches the session state."""
 
+from functools import lru_cache
+from urllib.parse import urlencode, urlsplit, urlunsplit
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 import streamlit as st
 
 from marketpulse.books import OWNER_PATTERN, Book, new_owner
 from marketpulse.settings import Settings
+from marketpulse.zones import UTC
 
 # Where the address says whose books are shown.
 BOOK = "book"
@@ -38,6 +42,13 @@ def address() -> dict[str, str]:
     return settings().to_query() | {BOOK: owner()}
 
 
+def link() -> str:
+    """The whole address of this page with its settings, to be given away: without the book."""
+    page = urlsplit(st.context.url or "")
+    query = urlencode(settings().to_query())
+    return urlunsplit((page.scheme, page.netloc, page.path or "/", query, ""))
+
+
 def settings() -> Settings:
     """The visitor's settings; those of the link they came by, at first."""
     if "settings" not in st.session_state:
@@ -49,6 +60,24 @@ def settings() -> Settings:
 def save_settings(changed: Settings) -> None:
     """Keep settings for the next rerun."""
     st.session_state.settings = changed
+
+
+def zone() -> str:
+    """IANA name of the time zone that times are told in."""
+    return browser_zone() if settings().zone == "local" else UTC
+
+
+def browser_zone() -> str:
+    """IANA name of the zone of the visitor's browser; UTC if it tells none that is known here."""
+    return _known_zone(st.context.timezone or UTC)
+
+
+@lru_cache(maxsize=64)
+def _known_zone(name: str) -> str:
+    try:
+        return ZoneInfo(name).key
+    except (KeyError, ValueError, OSError):  # a browser may say anything
+        return UTC
 
 
 def watching_replay() -> bool:
