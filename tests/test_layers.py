@@ -14,6 +14,7 @@ ORDER = [
     "process",
     "horizons",
     "zones",
+    "hints",
     "costs",
     "terms",
     "strategies",

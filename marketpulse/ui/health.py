@@ -10,6 +10,7 @@ from marketpulse.health import Figure
 from marketpulse.process import footprint
 from marketpulse.ui.cached import hub, kept_on_disk, shared_gaps, shared_things
 from marketpulse.ui.frame import Frame
+from marketpulse.ui.hints import draw_hints
 from marketpulse.vitals import Load
 
 
@@ -93,6 +94,7 @@ def draw_page(frame: Frame) -> None:
     """All of it, because every age on it moves."""
     draw_standing(frame)
     draw_figures(frame)
+    draw_hints("Health")
     draw_venues(frame)
     draw_cleaning(frame)
     draw_troubles(frame)

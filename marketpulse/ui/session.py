@@ -27,6 +27,8 @@ def owner() -> str:
         asked = st.query_params.get(BOOK, "")
         known = OWNER_PATTERN.fullmatch(asked) is not None
         st.session_state.unknown_owner = bool(asked) and not known
+        # Whoever has been here before comes with an address that names their book.
+        st.session_state.hints = not asked
         st.session_state.owner = asked if known else new_owner()
     kept: str = st.session_state.owner
     return kept
@@ -35,6 +37,17 @@ def owner() -> str:
 def came_with_no_owner() -> bool:
     """Whether the address named an owner that cannot be one."""
     return bool(st.session_state.get("unknown_owner", False))
+
+
+def wants_hints() -> bool:
+    """Whether figures are to be explained: at first to those who come with no book."""
+    owner()
+    return bool(st.session_state.hints)
+
+
+def want_hints(wanted: bool) -> None:
+    """Explain the figures, or stop doing so."""
+    st.session_state.hints = wanted
 
 
 def address() -> dict[str, str]:

@@ -185,10 +185,22 @@ def _draw_display(page: str, settings: Settings) -> None:
         " does the day of a limit.",
         {"UTC": "UTC", "local": f"Local: {here}"}.__getitem__,
     )
+    st.toggle(
+        "Explain the figures",
+        session.wants_hints(),
+        key=_seeded(page, "hints", session.wants_hints()),
+        on_change=_take_hints,
+        args=(page,),
+        help="A sentence for each of what is on the page. It is there on your first visit.",
+    )
     with st.popover("Copy link", icon=":material/link:", width="stretch"):
         st.caption("This page with these settings. Whose paper book you look at is not in it.")
         st.code(session.link(), language=None, wrap_lines=True)
     st.button("Reset all settings", on_click=_reset, width="stretch", icon=":material/restart_alt:")
+
+
+def _take_hints(page: str) -> None:
+    session.want_hints(st.session_state[_key(page, "hints")])
 
 
 def _take_fees(page: str, venue: str) -> None:
