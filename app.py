@@ -4,9 +4,11 @@ import streamlit as st
 
 from marketpulse.ui import autopilot, calling, live, trading
 from marketpulse.ui.frame import close_frame, open_frame
+from marketpulse.ui.hints import draw_hints
 
 frame = open_frame("Live", live.draw_moving)
 if frame.snapshot.has_candles:
+    draw_hints("Live")
     chart, side = st.columns([3, 1], gap="medium")
     with chart:
         live.draw_chart(frame)

@@ -13,14 +13,15 @@ from marketpulse.charts import (
     LEGEND,
     NEUTRAL,
     UP,
-    naive_utc,
     outcome_mark,
     price_chart,
     tick_format,
+    time_axis,
 )
 from marketpulse.fans import FAN, Trace
 from marketpulse.forecast import Forecast
 from marketpulse.horizons import ONE_MINUTE, Horizon
+from marketpulse.zones import UTC, local_times
 
 TREES = f"rgb({FAN})"
 LOW, TALL = 300, 420
@@ -58,11 +59,11 @@ def _level(y: float, yref: str = "y") -> Trace:
     return {"type": "line", "line": line, "layer": "below", **ends}
 
 
-def _due(table: pd.DataFrame, horizon: Horizon) -> pd.DatetimeIndex:
-    return naive_utc(pd.DatetimeIndex(table.index) + horizon.span)
+def _due(table: pd.DataFrame, horizon: Horizon, zone: str) -> pd.DatetimeIndex:
+    return local_times(pd.DatetimeIndex(table.index) + horizon.span, zone)
 
 
-def accuracy_chart(settled: pd.DataFrame, horizon: Horizon) -> go.Figure:
+def accuracy_chart(settled: pd.DataFrame, horizon: Horizon, zone: str = UTC) -> go.Figure:
     """What was forecast for each time, with both bands, against what came.
 
     Parameters
@@ -70,8 +71,10 @@ def accuracy_chart(settled: pd.DataFrame, horizon: Horizon) -> go.Figure:
     settled : pandas.DataFrame
         As `marketpulse.forecast.settle` returns; not empty.
     horizon : Horizon
+    zone : str
+        IANA name of the time zone to draw times in.
     """
-    times, close = _due(settled, horizon), settled["close"]
+    times, close = _due(settled, horizon, zone), settled["close"]
     ends = {name: close * np.exp(settled[name]) for name in BANDS}
     outside = ~settled["actual"].between(settled["low_90"], settled["high_90"])
     dots = {"mode": "markers", "marker": {"color": DOWN, "size": 6}, "line": {}}
@@ -87,12 +90,11 @@ def accuracy_chart(settled: pd.DataFrame, horizon: Horizon) -> go.Figure:
         _lines(times[outside.to_numpy()], missed, "Outside the band", DOWN, **dots),
     ]  # fmt: skip
     prices = {"side": "right", "tickformat": tick_format(settled["actual_price"])}
-    return _figure(
-        traces, TALL, {"yaxis": prices, "xaxis": {}}, hovermode="x", uirevision="accuracy"
-    )
+    axes = {"yaxis": prices, "xaxis": time_axis(settled.index, zone)}
+    return _figure(traces, TALL, axes, hovermode="x", uirevision="accuracy")
 
 
-def error_chart(table: pd.DataFrame, horizon: Horizon) -> go.Figure:
+def error_chart(table: pd.DataFrame, horizon: Horizon, zone: str = UTC) -> go.Figure:
     """Mean absolute error against naive, and the skill that it makes.
 
     Parameters
@@ -100,8 +102,10 @@ def error_chart(table: pd.DataFrame, horizon: Horizon) -> go.Figure:
     table : pandas.DataFrame
         As `marketpulse.breakdown.over_time` returns.
     horizon : Horizon
+    zone : str
+        IANA name of the time zone to draw times in.
     """
-    x = _due(table, horizon)
+    x = _due(table, horizon, zone)
     looks: tuple[tuple[str, str, str, str, Trace], ...] = (
         ("No change", "naive_mae_bps", "", NEUTRAL, {"width": 4}),
         ("Forecast", "mae_bps", "skill", UP, {}),
@@ -115,14 +119,14 @@ def error_chart(table: pd.DataFrame, horizon: Horizon) -> go.Figure:
             below = {"yaxis": "y2", "showlegend": False, "hovertemplate": "skill %{y:+.2f} %"}
             traces.append(_lines(x, table[skill] * 100, name, colour, line=line, **below))
     axes = {
-        "xaxis": {"anchor": "y2"},
+        "xaxis": {"anchor": "y2", **time_axis(table.index, zone)},
         "yaxis": {"domain": ABOVE, "side": "right", "title": "MAE (bps)", "tickformat": ".2~f"},
         "yaxis2": {"domain": BELOW, "side": "right", "title": "Skill (%)", "tickformat": "+.2~f"},
     }
     return _figure(traces, TALL, axes, shapes=[_level(0, "y2")], hovermode="x")
 
 
-def coverage_chart(table: pd.DataFrame, horizon: Horizon) -> go.Figure:
+def coverage_chart(table: pd.DataFrame, horizon: Horizon, zone: str = UTC) -> go.Figure:
     """How often each band held, with what chance alone may do to that.
 
     Parameters
@@ -130,8 +134,10 @@ def coverage_chart(table: pd.DataFrame, horizon: Horizon) -> go.Figure:
     table : pandas.DataFrame
         As `marketpulse.breakdown.over_time` returns.
     horizon : Horizon
+    zone : str
+        IANA name of the time zone to draw times in.
     """
-    x, traces = _due(table, horizon), []
+    x, traces = _due(table, horizon, zone), []
     low, high = (table[f"coverage_90_{end}"] * 100 for end in ("low", "high"))
     traces += _ribbon(x, low, high, "9-in-10 band, 95 % interval", "rgba(47, 125, 225, 0.14)")
     for odds, name, colour in ((90, "9-in-10 band", UP), (50, "1-in-2 band", TREES)):
@@ -139,10 +145,11 @@ def coverage_chart(table: pd.DataFrame, horizon: Horizon) -> go.Figure:
         traces.append(_lines(x, held, name, colour, hovertemplate="%{y:.1f} %"))
     share = {"side": "right", "title": "Held (%)", "range": [0, 102]}
     shapes = [_level(90), _level(50)]
-    return _figure(traces, LOW, {"yaxis": share, "xaxis": {}}, shapes=shapes, hovermode="x")
+    axes = {"yaxis": share, "xaxis": time_axis(table.index, zone)}
+    return _figure(traces, LOW, axes, shapes=shapes, hovermode="x")
 
 
-def reliability_chart(table: pd.DataFrame, _: Horizon) -> go.Figure:
+def reliability_chart(table: pd.DataFrame, *_: object) -> go.Figure:
     """What should lie below each end of the bands, against what did.
 
     Parameters
@@ -175,7 +182,7 @@ def reliability_chart(table: pd.DataFrame, _: Horizon) -> go.Figure:
     return _figure(traces, 340, axes)
 
 
-def histogram_chart(table: pd.DataFrame, _: Horizon) -> go.Figure:
+def histogram_chart(table: pd.DataFrame, *_: object) -> go.Figure:
     """How errors of the forecast and of naive are spread.
 
     Parameters
@@ -226,19 +233,20 @@ def _groups(table: pd.DataFrame, labels: list[str], title: str) -> go.Figure:
     return _figure(traces, 380, axes, shapes=shapes, hovermode="x", bargap=0.5)
 
 
-def volatility_chart(table: pd.DataFrame, _: Horizon) -> go.Figure:
+def volatility_chart(table: pd.DataFrame, *_: object) -> go.Figure:
     """Skill and coverage in calm, middling and wild markets, by `marketpulse.breakdown`."""
     sizes = zip(table.index, table["volatility_bps"], strict=True)
     labels = [f"{name}, {bps:.1f} bps" for name, bps in sizes]
     return _groups(table, labels, "Volatility when it was said")
 
 
-def hour_chart(table: pd.DataFrame, _: Horizon) -> go.Figure:
-    """Skill and coverage by the hour of the day, by `marketpulse.breakdown`."""
-    return _groups(table, [f"{hour:02d}" for hour in table.index], "Hour when it was said (UTC)")
+def hour_chart(table: pd.DataFrame, _: Horizon, zone: str = UTC) -> go.Figure:
+    """Skill and coverage by the hour of the zone's day, by `marketpulse.breakdown`."""
+    title = f"Hour when it was said ({zone})"
+    return _groups(table, [f"{hour:02d}" for hour in table.index], title)
 
 
-def importance_chart(table: pd.DataFrame, _: Horizon) -> go.Figure:
+def importance_chart(table: pd.DataFrame, *_: object) -> go.Figure:
     """What each feature is worth to the centre and to the spread.
 
     Parameters
@@ -265,7 +273,9 @@ def importance_chart(table: pd.DataFrame, _: Horizon) -> go.Figure:
     return _figure(traces, 90 + 26 * len(shown), axes, bargap=0.25)
 
 
-def hindsight_chart(candles: pd.DataFrame, forecast: Forecast, outcome: float | None) -> go.Figure:
+def hindsight_chart(
+    candles: pd.DataFrame, forecast: Forecast, outcome: float | None, zone: str = UTC
+) -> go.Figure:
     """What was known and said when a forecast was made, and behind a line what came.
 
     Parameters
@@ -275,6 +285,8 @@ def hindsight_chart(candles: pd.DataFrame, forecast: Forecast, outcome: float | 
     forecast : Forecast
     outcome : float or None
         The price that came at its target time (quote currency), if it is known.
+    zone : str
+        IANA name of the time zone to draw times in.
     """
     closed = pd.DatetimeIndex(candles.index) + ONE_MINUTE
     known = candles[closed <= forecast.as_of]
@@ -282,12 +294,12 @@ def hindsight_chart(candles: pd.DataFrame, forecast: Forecast, outcome: float | 
     came = candles[(closed > forecast.as_of) & (closed <= until)]
     minute = forecast if forecast.horizon.label == "minute" else None
     long = forecast if minute is None else None
-    figure = price_chart(known, minute, long, came=came)
-    return figure if outcome is None else figure.add_trace(outcome_mark(forecast, outcome))
+    figure = price_chart(known, minute, long, came=came, zone=zone)
+    return figure if outcome is None else figure.add_trace(outcome_mark(forecast, outcome, zone))
 
 
 # Each figure by its name: the table of `marketpulse.tables` that it shows, and how.
-CHARTS: Mapping[str, tuple[str, Callable[[pd.DataFrame, Horizon], go.Figure]]] = {
+CHARTS: Mapping[str, tuple[str, Callable[[pd.DataFrame, Horizon, str], go.Figure]]] = {
     "forecasts": ("settled", accuracy_chart),
     "errors": ("over_time", error_chart),
     "coverage": ("over_time", coverage_chart),

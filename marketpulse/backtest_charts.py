@@ -4,11 +4,12 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from marketpulse.charts import DOWN, LEGEND, NEUTRAL, UP, naive_utc
+from marketpulse.charts import DOWN, LEGEND, NEUTRAL, UP, time_axis
 from marketpulse.fans import Trace
 from marketpulse.placebo import Fan
 from marketpulse.sweep import Cell, ThresholdMap
 from marketpulse.terms import Centre
+from marketpulse.zones import UTC, local_times
 
 TALL = 340
 # Orange loses and blue wins, which every kind of colour vision tells apart; grey is nothing.
@@ -16,9 +17,9 @@ SCALE = [[0.0, DOWN], [0.5, "#d5dbe3"], [1.0, UP]]
 SHADES = ("rgba(132, 146, 166, 0.20)", "rgba(132, 146, 166, 0.32)")
 
 
-def fan_chart(fan: Fan) -> go.Figure:
+def fan_chart(fan: Fan, zone: str = UTC) -> go.Figure:
     """Equity of the rule inside that of its placebos: half of them, and nine in ten."""
-    times = naive_utc(fan.times)
+    times = local_times(fan.times, zone)
     low_90, low_50, middle, high_50, high_90 = fan.bands
     dashed = {"color": NEUTRAL, "width": 1.5, "dash": "dash"}
     traces = [
@@ -29,7 +30,8 @@ def fan_chart(fan: Fan) -> go.Figure:
     ]
     money = {"side": "right", "tickformat": ",.2~f", "automargin": True}
     layout = {"height": TALL, "margin": {"l": 0, "r": 0, "t": 28, "b": 0}, "legend": LEGEND}
-    more = {"yaxis": money, "hovermode": "x unified", "uirevision": "fan"}
+    axes = {"xaxis": time_axis(fan.times, zone), "yaxis": money}
+    more = {**axes, "hovermode": "x unified", "uirevision": "fan"}
     return go.Figure({"data": traces, "layout": layout | more})
 
 

@@ -9,6 +9,7 @@ from marketpulse.settings import DEFAULTS, Settings
 from marketpulse.sweep import Cell, ThresholdMap
 from marketpulse.trial import Trial
 from marketpulse.words import bps_text, money_text, percent_text
+from marketpulse.zones import UTC, time_text
 
 _CELL = ("centre", "mae_multiplier", "margin_bps", "trades", "net", "net_return")
 
@@ -82,13 +83,14 @@ def _cell_facts(cell: Cell) -> dict[str, Any]:
     return {name: facts[name] for name in _CELL}
 
 
-def lines(made: Trial, luck: tuple[Fan, RandomEntries] | None) -> list[str]:
+def lines(made: Trial, luck: tuple[Fan, RandomEntries] | None, zone: str = UTC) -> list[str]:
     """A backtest in words, one sentence or figure a line."""
     figures, settings = made.result.summary, made.settings
     times, trips, currency = made.result.curve.index, figures.trips, settings.quote_currency
+    first = times[0].tz_convert(zone)
     head = (
         f"{settings.symbol}, {len(times):,} minutes decided on,"
-        f" {times[0]:%Y-%m-%d %H:%M} to {times[-1]:%Y-%m-%d %H:%M} UTC"
+        f" {first:%Y-%m-%d %H:%M} to {time_text(times[-1], zone, '%Y-%m-%d %H:%M')}"
     )
     if not figures.trade_count:
         why = _broke(made) or "no forecast cleared its costs and thresholds."

@@ -28,6 +28,7 @@ from marketpulse.ledger import Ledger
 from marketpulse.performance import CurveFigures, Summary
 from marketpulse.trades import TripFigures, trades
 from marketpulse.words import UNKNOWN, age_text, money_text, percent_text, price_text
+from marketpulse.zones import UTC, time_text
 
 # What the page shows of `marketpulse.trades.trades`, in this order.
 RECEIPTS = (
@@ -52,7 +53,7 @@ def trade_table(ledger: Ledger) -> pd.DataFrame:
 
 
 def activity_table(
-    ledger: Ledger, symbol: str, events: Iterable[Event] | None = None
+    ledger: Ledger, symbol: str, events: Iterable[Event] | None = None, zone: str = UTC
 ) -> pd.DataFrame:
     """What happened to a book in words, the newest first.
 
@@ -63,6 +64,8 @@ def activity_table(
         Of the book, as in ``BTC/USD``.
     events : iterable of Event, optional
         Those to tell, in time order; all by default.
+    zone : str
+        IANA name of the time zone of times within a sentence.
 
     Returns
     -------
@@ -74,17 +77,17 @@ def activity_table(
     rows = []
     for event in ledger.events if events is None else events:
         asked = orders.get(event.order) if isinstance(event, Rejection) else None
-        what, detail = _told(event, ledger, symbol)
+        what, detail = _told(event, ledger, symbol, zone)
         rows.append((event.time, _origin(asked or event), what, defused(detail)))
     table = pd.DataFrame(rows[::-1], columns=["time", "origin", "what", "detail"])
     texts = dict.fromkeys(("origin", "what", "detail"), "str")
     return table.astype({"time": "datetime64[us, UTC]", **texts})
 
 
-def rejection_table(ledger: Ledger, symbol: str) -> pd.DataFrame:
+def rejection_table(ledger: Ledger, symbol: str, zone: str = UTC) -> pd.DataFrame:
     """Every order that was not filled and why, the newest first; as `activity_table`."""
     refused = [event for event in ledger.events if isinstance(event, Rejection)]
-    return activity_table(ledger, symbol, refused)
+    return activity_table(ledger, symbol, refused, zone)
 
 
 def split_table(splits: Mapping[Origin, Split], currency: str) -> pd.DataFrame:
@@ -123,12 +126,13 @@ def year_text(figures: CurveFigures) -> str:
     )
 
 
-def since_text(figures: Summary) -> str:
+def since_text(figures: Summary, zone: str = UTC) -> str:
     """From when on the curve is, in a sentence; empty if it is that of the whole book."""
     if figures.since is None:
         return ""
     return (
-        f"The candles reach back to {figures.since:%-d %b %Y %H:%M} UTC, and the book is older."
+        f"The candles reach back to {time_text(figures.since, zone, '%-d %b %Y %H:%M')}, and the"
+        " book is older."
         " The curve, its drawdown, the figures for a year, time in the market and turnover are"
         " from there on; return, fills and round trips are of the whole book."
     )
@@ -165,9 +169,9 @@ def _trip_facts(trips: TripFigures, currency: str) -> dict[str, str]:
 
 
 # The tables that need the book alone, by the name of their section.
-TABLES: Mapping[str, Callable[[Ledger, str], pd.DataFrame]] = {
-    "Trades": lambda ledger, _: trade_table(ledger),
-    "Activity": activity_table,
+TABLES: Mapping[str, Callable[[Ledger, str, str], pd.DataFrame]] = {
+    "Trades": lambda ledger, *_: trade_table(ledger),
+    "Activity": lambda ledger, symbol, zone: activity_table(ledger, symbol, zone=zone),
     "Not filled": rejection_table,
 }
 
@@ -186,7 +190,7 @@ def _origin(event: Event) -> str:
     return "auto-pilot" if isinstance(event, Armed | Disarmed | Missed) else ""
 
 
-def _told(event: Event, ledger: Ledger, symbol: str) -> tuple[str, str]:
+def _told(event: Event, ledger: Ledger, symbol: str, zone: str) -> tuple[str, str]:
     """An event in a word or two and in a sentence's end."""
     base, _, currency = symbol.partition("/")
     match event:
@@ -206,7 +210,8 @@ def _told(event: Event, ledger: Ledger, symbol: str) -> tuple[str, str]:
         case Disarmed():
             return "Disarmed", event.reason
         case Missed():
-            span = f"{event.first:%-d %b %H:%M} to {event.last:%-d %b %H:%M} UTC"
+            first = event.first.tz_convert(zone)
+            span = f"{first:%-d %b %H:%M} to {time_text(event.last, zone, '%-d %b %H:%M')}"
             return "Missed", f"{event.bars:,} bars, {span}; they were not traded afterwards."
     assert_never(event)
 

@@ -16,6 +16,7 @@ import pandas as pd
 from marketpulse.bands import BANDS
 from marketpulse.evaluation import INTERVAL_LEVEL, block_of, skill, skill_interval
 from marketpulse.horizons import Horizon
+from marketpulse.zones import UTC, local_times
 
 Array = npt.NDArray[np.float64]
 
@@ -192,8 +193,8 @@ def by_volatility(settled: pd.DataFrame, horizon: Horizon) -> pd.DataFrame:
     return table
 
 
-def by_hour(settled: pd.DataFrame, horizon: Horizon) -> pd.DataFrame:
-    """How good forecasts were by the UTC hour in which they were made.
+def by_hour(settled: pd.DataFrame, horizon: Horizon, zone: str = UTC) -> pd.DataFrame:
+    """How good forecasts were by the hour of the zone's day in which they were made.
 
     Returns
     -------
@@ -204,7 +205,7 @@ def by_hour(settled: pd.DataFrame, horizon: Horizon) -> pd.DataFrame:
     """
     if settled.empty:
         return pd.DataFrame()
-    hours = pd.DatetimeIndex(settled.index).hour
+    hours = local_times(pd.DatetimeIndex(settled.index), zone).hour
     groups = {int(hour): settled[hours == hour] for hour in sorted(set(hours))}
     return _grouped(groups, horizon, "hour")
 

@@ -56,7 +56,7 @@ def next_as_of(horizon: Horizon, now: pd.Timestamp) -> pd.Timestamp:
 def refusal(call: Call, shown: Snapshot) -> str:
     """Why a call is not taken at the time of a snapshot, as a sentence; empty if it is."""
     if shown.now >= call.as_of:
-        return f"Too late for {call.target_time:%H:%M}: calls closed at {call.as_of:%H:%M} UTC."
+        return "Too late: the bar has closed before which it had to be called."
     doubt = health.doubt(shown)
     if doubt:
         return f"No call: {doubt}."

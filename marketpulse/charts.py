@@ -8,9 +8,10 @@ import plotly.graph_objects as go
 
 from marketpulse.candles import WICK_WINDOW, wicks
 from marketpulse.events import Fill, Origin, Side
-from marketpulse.fans import UTC, Trace, fan, ghosts, local_times, short_fan
+from marketpulse.fans import Trace, fan, ghosts, short_fan
 from marketpulse.forecast import Forecast
 from marketpulse.words import price_text
+from marketpulse.zones import UTC, local_times, time_text, zone_name
 
 # Blue and orange: told apart by every kind of colour vision, on light and on dark.
 UP, DOWN = "#2f7de1", "#e0791b"
@@ -18,6 +19,7 @@ NEUTRAL = "#8492a6"
 CANDLES_SHOWN = 120
 # More of an equity curve than a screen has columns is weight without a picture.
 POINTS = 2000
+EQUITY_ALT = "Equity over time beside buying and holding the same money; its drawdown below."
 LEGEND: Trace = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
 
 
@@ -51,7 +53,7 @@ def price_chart(
     layout = {
         "height": 560,
         "margin": {"l": 0, "r": 0, "t": 28, "b": 0},
-        "xaxis": _time_axis(candles, zone),
+        "xaxis": {**time_axis(candles.index, zone), "rangeslider": {"visible": False}},
         "yaxis": {"side": "right", "title": None, "tickformat": tick_format(candles["close"])},
         "legend": LEGEND,
         "hovermode": "x",
@@ -96,10 +98,9 @@ def price_alt(candles: pd.DataFrame, forecasts: Sequence[Forecast | None], zone:
 
 
 def _said_in_words(forecast: Forecast, zone: str) -> str:
-    at = forecast.target_time.tz_convert(zone)
     low, high = price_text(forecast.low_90), price_text(forecast.high_90)
     return (
-        f"Forecast for {at:%H:%M} {at.tzname()}: {price_text(forecast.price)},"
+        f"Forecast for {time_text(forecast.target_time, zone)}: {price_text(forecast.price)},"
         f" 9 in 10 between {low} and {high}."
     )
 
@@ -112,16 +113,10 @@ def _before(
     return ghosts(past, long.horizon, shown.index[0], zone)
 
 
-def naive_utc(times: pd.DatetimeIndex) -> pd.DatetimeIndex:
-    """The same UTC times without their zone, which Plotly draws five times faster."""
-    return local_times(times, UTC)
-
-
-def _time_axis(candles: pd.DataFrame, zone: str) -> Trace:
-    """Times as the clocks of the zone show them, which the last of them names."""
-    name = candles.index[-1].tz_convert(zone).tzname() if len(candles) else zone
-    suffix = {"ticksuffix": f" {name}", "showticksuffix": "last"}
-    return {"rangeslider": {"visible": False}, "title": None, **suffix}
+def time_axis(times: pd.Index, zone: str) -> Trace:
+    """An axis of times as the clocks of the zone show them, which the last of them names."""
+    name = zone_name(times[-1], zone) if len(times) else zone
+    return {"title": None, "ticksuffix": f" {name}", "showticksuffix": "last"}
 
 
 def tick_format(prices: pd.Series) -> str:
@@ -171,14 +166,14 @@ def _came(candles: pd.DataFrame, zone: str) -> list[Trace]:
     return [_candlesticks(candles, zone) | {"increasing": colour, "decreasing": colour} | looks]
 
 
-def outcome_mark(forecast: Forecast, price: float) -> Trace:
+def outcome_mark(forecast: Forecast, price: float, zone: str = UTC) -> Trace:
     """The price that came at the target time: inside the 90 % band, or outside it."""
     held = forecast.low_90 <= price <= forecast.high_90
     where = "inside" if held else "outside"
     border = {"width": 1.5, "color": "white"}
     return {
         "type": "scatter",
-        "x": [forecast.target_time.tz_localize(None)],
+        "x": [local_times(forecast.target_time, zone)],
         "y": [price],
         "mode": "markers",
         "marker": {"symbol": "diamond", "size": 12, "color": UP if held else DOWN, "line": border},
@@ -226,7 +221,7 @@ def _mark(fills: Sequence[Fill], zone: str, name: str, symbol: str, colour: str)
     }
 
 
-def equity_chart(curve: pd.DataFrame, *, height: int = 220) -> go.Figure:
+def equity_chart(curve: pd.DataFrame, *, height: int = 220, zone: str = UTC) -> go.Figure:
     """Mark-to-market equity beside buying and holding the same money, and its drawdown below.
 
     Parameters
@@ -235,9 +230,11 @@ def equity_chart(curve: pd.DataFrame, *, height: int = 220) -> go.Figure:
         As `marketpulse.curves.equity_curve` returns; of a long one the worst bars are drawn.
     height : int
         Pixels.
+    zone : str
+        IANA name of the time zone to draw times in.
     """
     shown = _thinned(curve)
-    x = naive_utc(pd.DatetimeIndex(shown.index))
+    x = local_times(pd.DatetimeIndex(shown.index), zone)
     line = {"type": "scatter", "mode": "lines", "x": x}
     beside = {"color": NEUTRAL, "width": 1.5, "dash": "dash"}
     below = {"color": DOWN, "width": 1}
@@ -252,7 +249,7 @@ def equity_chart(curve: pd.DataFrame, *, height: int = 220) -> go.Figure:
     layout = {
         "height": height,
         "margin": {"l": 0, "r": 0, "t": 24, "b": 0},
-        "xaxis": {"anchor": "y2"},
+        "xaxis": {"anchor": "y2", **time_axis(shown.index, zone)},
         "yaxis": {"domain": [0.34, 1], "side": "right", "tickformat": ",.2~f"},
         "yaxis2": {
             "domain": [0, 0.24],

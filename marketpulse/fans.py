@@ -1,6 +1,6 @@
 """Forecasts as Plotly traces: fans into the future, and ghosts of what was said before."""
 
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,23 +8,14 @@ import pandas as pd
 from marketpulse.forecast import Forecast
 from marketpulse.horizons import Horizon
 from marketpulse.words import price_text
+from marketpulse.zones import UTC, local_times
 
 Trace = dict[str, Any]
-Time = TypeVar("Time", pd.Timestamp, pd.DatetimeIndex)
 
-UTC = "UTC"
 # Red, green and blue of each horizon: apart from each other, from up and from down.
 FAN, SHORT_FAN = "122, 111, 240", "31, 158, 137"
 FAN_POINTS = 12
 GHOST_LINE, GHOST_BAND = 0.55, 0.07
-
-
-def local_times(times: Time, zone: str) -> Time:
-    """Times of a zone without saying so, which Plotly draws five times faster.
-
-    In the hour that a zone's clocks go through twice, two times look the same.
-    """
-    return times.tz_convert(zone).tz_localize(None)
 
 
 def fan(forecast: Forecast, zone: str = UTC) -> list[Trace]:

@@ -14,6 +14,7 @@ from marketpulse.snapshot import Snapshot
 from marketpulse.sources import VenueState
 from marketpulse.sources.recorded import Replay
 from marketpulse.words import UNKNOWN, age_text, percent_text, rule_text
+from marketpulse.zones import UTC, time_text, zone_name
 
 Freshness = Literal["fresh", "late", "stale"]
 Tone = Literal["off", "blue", "yellow", "red"]
@@ -150,7 +151,7 @@ def gaps(candles: pd.DataFrame) -> Gaps:
 # The bar on every page ---------------------------------------------------------------------------
 
 
-def bar_text(shown: Snapshot, refresh: pd.Timedelta) -> str:
+def bar_text(shown: Snapshot, refresh: pd.Timedelta, zone: str = UTC) -> str:
     """Whose prices these are, how old, and what was done to them, in one line; Markdown.
 
     Parameters
@@ -159,14 +160,16 @@ def bar_text(shown: Snapshot, refresh: pd.Timedelta) -> str:
         Has candles.
     refresh : pandas.Timedelta
         How often the price is asked for.
+    zone : str
+        IANA name of the time zone to tell times in.
     """
-    why = _short_reason(shown)
+    why = _short_reason(shown, zone)
     venue = f"{shown.venue}, as {why}" if why else shown.venue
     price = f"price {age_text(price_age(shown))} old" if price_is_old(shown, refresh) else ""
     parts = (
         f"{_badge(shown)} **{shown.key.symbol}**",
         venue,
-        f"{shown.now:%-d %b %Y %H:%M} UTC" if shown.replay is not None else "",
+        time_text(shown.now, zone, "%-d %b %Y %H:%M") if shown.replay is not None else "",
         _newest_text(shown),
         price,
         _counted(shown.report.filled, "minute", "without a trade"),
@@ -220,15 +223,16 @@ def _preferred(shown: Snapshot) -> tuple[VenueState, ...]:
     return shown.venues[: names.index(shown.venue)] if shown.venue in names else ()
 
 
-def _short_reason(shown: Snapshot) -> str:
+def _short_reason(shown: Snapshot, zone: str) -> str:
     """Why the first choice is not in use; empty if it is."""
     better = _preferred(shown)
-    return _reason(better[0], shown).removesuffix(" UTC") if better else ""
+    name = f" {zone_name(shown.now, zone)}"
+    return _reason(better[0], shown, zone).removesuffix(name) if better else ""
 
 
-def _reason(venue: VenueState, shown: Snapshot) -> str:
+def _reason(venue: VenueState, shown: Snapshot, zone: str) -> str:
     """Why a preferred venue is not in use, as a clause."""
-    until = moment_text(venue.until, shown.now)
+    until = moment_text(venue.until, shown.now, zone)
     why = {
         "blocked": "is not available in this server's country",
         "banned": f"is banned until {until}",
@@ -240,19 +244,19 @@ def _reason(venue: VenueState, shown: Snapshot) -> str:
     return f"{venue.venue} {why[venue.state]}"
 
 
-def moment_text(time: pd.Timestamp | None, now: pd.Timestamp) -> str:
+def moment_text(time: pd.Timestamp | None, now: pd.Timestamp, zone: str = UTC) -> str:
     """When something ends: 14:05 UTC; with seconds if it is near, with its date if it is far."""
     if time is None:
         return UNKNOWN
-    if time.floor("D") != now.floor("D"):
-        return f"{time:%-d %b %H:%M} UTC"
-    return f"{time:%H:%M:%S} UTC" if time - now < NEAR else f"{time:%H:%M} UTC"
+    if time.tz_convert(zone).date() != now.tz_convert(zone).date():
+        return time_text(time, zone, "%-d %b %H:%M")
+    return time_text(time, zone, "%H:%M:%S" if time - now < NEAR else "%H:%M")
 
 
 # The Health page ---------------------------------------------------------------------------------
 
 
-def standing(shown: Snapshot, *, stands_in: bool = False) -> str:
+def standing(shown: Snapshot, *, stands_in: bool = False, zone: str = UTC) -> str:
     """How it stands with the candles on screen, in a sentence.
 
     Parameters
@@ -260,22 +264,25 @@ def standing(shown: Snapshot, *, stands_in: bool = False) -> str:
     shown : Snapshot
     stands_in : bool
         Whether it is a replay only because no live venue answers.
+    zone : str
+        IANA name of the time zone to tell times in.
     """
     if not shown.has_candles:
         return "There are no candles yet."
     if shown.replay is not None:
-        return _replay_text(shown, shown.replay, stands_in=stands_in)
+        return _replay_text(shown, shown.replay, zone, stands_in=stands_in)
     if shown.stale:
         return _stale_text(shown)
     late = ", later than it should" if freshness(shown) == "late" else ""
     closed = f"the newest candle closed {age_text(shown.age)} ago{late}"
     if offline(shown):
         return f"These are the last good candles of {shown.venue}; {closed}."
-    return f"Live from {shown.venue}, {_choice(shown)}; {closed}."
+    return f"Live from {shown.venue}, {_choice(shown, zone)}; {closed}."
 
 
-def _replay_text(shown: Snapshot, replay: Replay, *, stands_in: bool) -> str:
-    dates = f"{replay.first:%-d %b} to {replay.last:%-d %b %Y}"
+def _replay_text(shown: Snapshot, replay: Replay, zone: str, *, stands_in: bool) -> str:
+    first, last = (each.tz_convert(zone) for each in (replay.first, replay.last))
+    dates = f"{first:%-d %b} to {last:%-d %b %Y}"
     what = f"of recorded {shown.venue} candles, {dates},"
     if shown.ended:
         return f"The replay {what} has ended: {NO_ACTION} until it begins again."
@@ -293,11 +300,11 @@ def _stale_text(shown: Snapshot) -> str:
     return f"{first} {shown.venue} answers, but with none that is newer."
 
 
-def _choice(shown: Snapshot) -> str:
+def _choice(shown: Snapshot, zone: str) -> str:
     """Why the candles come from this venue, as a clause."""
     better = _preferred(shown)
     if better:
-        return f"because {' and '.join(_reason(venue, shown) for venue in better)}"
+        return f"because {' and '.join(_reason(venue, shown, zone) for venue in better)}"
     return "the only venue asked" if len(shown.venues) == 1 else "the first choice"
 
 
@@ -399,8 +406,8 @@ def _clock_note(shown: Snapshot) -> tuple[str, str, Tone]:
     return "right", "as the venue's", "blue"
 
 
-def venue_table(shown: Snapshot) -> pd.DataFrame:
-    """Every venue in words, the preferred one first; Markdown.
+def venue_table(shown: Snapshot, zone: str = UTC) -> pd.DataFrame:
+    """Every venue in words, the preferred one first; Markdown. Times are told in the zone.
 
     Returns
     -------
@@ -411,7 +418,7 @@ def venue_table(shown: Snapshot) -> pd.DataFrame:
     machine = shown.now - shown.clock_offset
     rows = {
         _name(each, shown): {
-            "State": state_text(each, machine),
+            "State": state_text(each, machine, zone),
             "Last error": each.error or "none",
             "Last good answer": _ago(each.answered, machine),
             "Calls in 1 h": f"{each.calls:,}",
@@ -432,9 +439,9 @@ def _name(venue: VenueState, shown: Snapshot) -> str:
     return f"**{venue.venue}** (in use)" if in_use else venue.venue
 
 
-def state_text(venue: VenueState, now: pd.Timestamp) -> str:
+def state_text(venue: VenueState, now: pd.Timestamp, zone: str = UTC) -> str:
     """A venue's state in a few words."""
-    until = moment_text(venue.until, now)
+    until = moment_text(venue.until, now, zone)
     return {
         "unasked": "not asked yet",
         "ok": "ok",
@@ -457,18 +464,18 @@ def _offset_text(offset: pd.Timedelta | None) -> str:
     return f"{age_text(abs(offset))} {'ahead' if offset > pd.Timedelta(0) else 'behind'}"
 
 
-def cleaning_lines(report: CandleReport, missing: Gaps) -> list[str]:
+def cleaning_lines(report: CandleReport, missing: Gaps, zone: str = UTC) -> list[str]:
     """What cleaning did to the candles on screen, a phrase for each rule that applied."""
     lines = [rule_text(rule, count) for rule, count in (*report.dropped, *report.flagged)]
     if missing.longest is None or missing.newest is None:
         return [*(lines or ["Nothing was dropped, and nothing is odd"]), "Every minute had a trade"]
     filled = _counted(missing.filled, "minute", "without a trade filled with the last price")
-    longest, newest = _gap_text(missing.longest), _gap_text(missing.newest)
+    longest, newest = (_gap_text(gap, zone) for gap in (missing.longest, missing.newest))
     return [*lines, filled, f"The longest gap: {longest}", f"The newest gap: {newest}"]
 
 
-def _gap_text(gap: Gap) -> str:
-    return f"{gap.bars:,} min, from {gap.start:%-d %b %Y %H:%M} UTC"
+def _gap_text(gap: Gap, zone: str) -> str:
+    return f"{gap.bars:,} min, from {time_text(gap.start, zone, '%-d %b %Y %H:%M')}"
 
 
 def troubles(shown: Snapshot, worker_error: str = "") -> list[str]:

@@ -39,6 +39,7 @@ def rule_of(settings: Settings) -> Settings:
         source=plain.source,
         speed=plain.speed,
         refresh=plain.refresh,
+        zone=plain.zone,
     )
 
 

@@ -17,6 +17,8 @@ from marketpulse.terms import Centre as Centre
 from marketpulse.terms import Reference as Reference
 
 Sizing = Literal["fixed", "share", "volatility"]
+# In which zone times are told: the one of the visitor's browser if it is local.
+Zone = Literal["UTC", "local"]
 
 DEFAULT_SYMBOL = "BTC/USD"
 SYMBOL_PATTERN = re.compile(r"[A-Z0-9]{1,10}/[A-Z]{3,5}")
@@ -25,6 +27,7 @@ REPLAY_SPEEDS = (1, 10, 60)
 CENTRES: tuple[Centre, ...] = ("trusted", "raw")
 REFERENCES: tuple[Reference, ...] = ("last buy", "average cost")
 SIZINGS: tuple[Sizing, ...] = ("fixed", "share", "volatility")
+ZONES: tuple[Zone, ...] = ("UTC", "local")
 # Of the venue in use, none at all, or those of one venue whatever is in use.
 VENUE_FEES = ("taker", "maker", "zero")
 FEE_CHOICES = (
@@ -74,6 +77,7 @@ class Settings:
     refresh: int = _number(
         5, Knob(2, 60, 1, "s", "Refresh every", "How often the page asks for what is new.")
     )
+    zone: Zone = "UTC"
     minute: int = _number(
         MINUTE.steps,
         Knob(1, 15, 1, "min", "Minute model looks ahead", "Its target time, on 1-minute bars."),
@@ -374,6 +378,7 @@ _PARSERS: dict[str, Any] = {name: _parser(name) for name in KNOBS} | {
     "fees": lambda value: _one_of(FEE_CHOICES, value),
     "sizing": lambda value: _one_of(SIZINGS, value),
     "rule": lambda value: _one_of(tuple(RULES), value),
+    "zone": lambda value: _one_of(ZONES, value),
 }
 
 _OPTIONAL = ("fee", "hold")

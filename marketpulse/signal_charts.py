@@ -3,9 +3,10 @@
 import pandas as pd
 import plotly.graph_objects as go
 
-from marketpulse.charts import DOWN, NEUTRAL, UP, naive_utc
+from marketpulse.charts import DOWN, NEUTRAL, UP, time_axis
 from marketpulse.fans import Trace
 from marketpulse.signals import Signal, blocker
+from marketpulse.zones import UTC, local_times
 
 ROW = 27
 DISTANCE = "distance"
@@ -56,21 +57,30 @@ def meter_chart(signal: Signal) -> go.Figure:
     return go.Figure({"data": [bars], "layout": layout})
 
 
+def meter_alt(signal: Signal) -> str:
+    """What `meter_chart` shows, in words."""
+    terms = ", ".join(f"{term.label} {term.bps:+.1f}" for term in signal.terms)
+    distance = signal.distance_bps or 0.0
+    return f"What the sum is made of, in basis points: {terms}; distance {distance:+.1f}."
+
+
 def _number(row: int, bps: float) -> Trace:
     """The figure of a row, beside the bars: within them there is not always room."""
     place = {"xref": "paper", "x": 1, "xanchor": "left", "y": row, "showarrow": False}
     return {"text": f"{bps:+.1f}", **place}
 
 
-def history_chart(history: pd.DataFrame) -> go.Figure:
+def history_chart(history: pd.DataFrame, zone: str = UTC) -> go.Figure:
     """How far each bar was from a purchase, with a mark where the rule fired.
 
     Parameters
     ----------
     history : pandas.DataFrame
         As `marketpulse.signals.history` returns; not empty.
+    zone : str
+        IANA name of the time zone to draw times in.
     """
-    times = naive_utc(pd.DatetimeIndex(history.index))
+    times = local_times(pd.DatetimeIndex(history.index), zone)
     fired = history["fired"].to_numpy(dtype="bool")
     line = {"type": "scatter", "x": times, "y": history[DISTANCE], "mode": "lines"}
     marks = {"type": "scatter", "x": times[fired], "y": history[DISTANCE][fired], "mode": "markers"}
@@ -82,6 +92,7 @@ def history_chart(history: pd.DataFrame) -> go.Figure:
     layout = {
         "height": 220,
         "margin": {"l": 0, "r": 0, "t": 4, "b": 0},
+        "xaxis": time_axis(history.index, zone),
         "yaxis": {"side": "right", "ticksuffix": " bps", "rangemode": "tozero"},
         "shapes": [_zero("y")],
         "showlegend": False,

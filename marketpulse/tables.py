@@ -23,7 +23,9 @@ from marketpulse.words import (
     strip_text,
     wildness_text,
 )
+from marketpulse.zones import UTC, time_text
 
+MOMENT = "%Y-%m-%d %H:%M"
 # Settled forecasts in the strip of the Live page.
 STRIP = 30
 
@@ -201,17 +203,18 @@ _AS_THEY_ARE = (
 )
 
 # What can be drawn and downloaded of a view. Those by group are of all that is at hand.
-BREAKDOWNS: Mapping[str, Callable[[View], pd.DataFrame]] = {
-    "forecasts": forecast_table,
-    "settled": lambda view: view.settled,
-    "over_time": lambda view: breakdown.over_time(
+# The zone is that of the hours of a day.
+BREAKDOWNS: Mapping[str, Callable[[View, str], pd.DataFrame]] = {
+    "forecasts": lambda view, _: forecast_table(view),
+    "settled": lambda view, _: view.settled,
+    "over_time": lambda view, _: breakdown.over_time(
         view.settled, view.outlook.horizon, breakdown.window_of(view.settled)
     ),
-    "reliability": lambda view: breakdown.reliability(view.settled, view.outlook.horizon),
-    "errors": lambda view: breakdown.error_histogram(view.settled),
-    "by_volatility": lambda view: breakdown.by_volatility(at_hand(view), view.outlook.horizon),
-    "by_hour": lambda view: breakdown.by_hour(at_hand(view), view.outlook.horizon),
-    "importance": lambda view: view.outlook.importance,
+    "reliability": lambda view, _: breakdown.reliability(view.settled, view.outlook.horizon),
+    "errors": lambda view, _: breakdown.error_histogram(view.settled),
+    "by_volatility": lambda view, _: breakdown.by_volatility(at_hand(view), view.outlook.horizon),
+    "by_hour": lambda view, zone: breakdown.by_hour(at_hand(view), view.outlook.horizon, zone),
+    "importance": lambda view, _: view.outlook.importance,
 }
 
 
@@ -258,13 +261,13 @@ def recall(outlook: Outlook, as_of: pd.Timestamp) -> Said:
     return Said(forecast, came, on_record)
 
 
-def said_table(said: Said, currency: str) -> pd.DataFrame:
+def said_table(said: Said, currency: str, zone: str = UTC) -> pd.DataFrame:
     """A forecast of the past in words: one column, a row for each fact."""
     forecast, came = said.forecast, said.actual_price
     low, high = price_text(forecast.low_90), price_text(forecast.high_90)
     facts = {
-        "Said at": f"{forecast.as_of:%Y-%m-%d %H:%M} UTC",
-        "For": f"{forecast.target_time:%Y-%m-%d %H:%M} UTC",
+        "Said at": time_text(forecast.as_of, zone, MOMENT),
+        "For": time_text(forecast.target_time, zone, MOMENT),
         "Last price": _amount(forecast.last_price, currency),
         "Trees leaned": bps_text(forecast.lean_bps, 1),
         "Trust": percent_text(forecast.trust, 0),
@@ -274,7 +277,7 @@ def said_table(said: Said, currency: str) -> pd.DataFrame:
         "Error": _error(forecast.price, forecast, came),
         "Error of no change": _error(forecast.last_price, forecast, came),
         "Model": forecast.model,
-        "Fitted": f"{forecast.fit_at:%Y-%m-%d %H:%M} UTC",
+        "Fitted": time_text(forecast.fit_at, zone, MOMENT),
     }
     return pd.DataFrame({"": facts})
 
@@ -284,12 +287,13 @@ def _error(price: float, forecast: Forecast, came: float | None) -> str:
     return UNKNOWN if came is None else bps_text((price - came) / forecast.last_price * 1e4, 1)
 
 
-def said_text(said: Said) -> str:
+def said_text(said: Said, zone: str = UTC) -> str:
     """What was said at a past bar and what came of it, in a sentence or two; Markdown."""
     forecast, minutes = said.forecast, said.forecast.horizon.minutes
     low, high = price_text(forecast.low_90), price_text(forecast.high_90)
+    when = time_text(forecast.as_of, zone, "%-d %b %H:%M")
     first = (
-        f"At **{forecast.as_of:%-d %b %H:%M} UTC** it said: {price_text(forecast.price)} in"
+        f"At **{when}** it said: {price_text(forecast.price)} in"
         f" {minutes} min, likely {low} to {high}."
     )
     if said.actual_price is None:
@@ -306,8 +310,8 @@ def trust_of(view: View) -> float:
 
 
 def csv_text(view: View, name: str) -> str:
-    """One of the `BREAKDOWNS` as a file to download."""
-    return BREAKDOWNS[name](view).to_csv(float_format="%.10g")
+    """One of the `BREAKDOWNS` as a file to download, in UTC wherever the visitor is."""
+    return BREAKDOWNS[name](view, UTC).to_csv(float_format="%.10g")
 
 
 def file_name(symbol: str, minutes: int, name: str) -> str:

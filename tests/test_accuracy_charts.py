@@ -17,6 +17,7 @@ from marketpulse.accuracy_charts import (
 )
 from marketpulse.horizons import LONG, MINUTE, ONE_MINUTE
 from marketpulse.tables import BREAKDOWNS, recall
+from marketpulse.zones import UTC
 from tests.test_charts import named
 from tests.test_report import seen, snapshot  # noqa: F401  fixtures
 
@@ -39,20 +40,23 @@ def views(seen):  # noqa: F811
 def test_every_figure_can_be_drawn_of_both_horizons_and_changes_nothing(name, views):
     source, drawn = CHARTS[name]
     for view in views:
-        table = BREAKDOWNS[source](view)
+        table = BREAKDOWNS[source](view, UTC)
         before = table.copy()
-        figure = drawn(table, view.outlook.horizon)
+        figure = drawn(table, view.outlook.horizon, UTC)
         assert all(trace.name for trace in figure.data)
         pd.testing.assert_frame_equal(table, before)
 
 
+@pytest.mark.parametrize(("zone", "shift"), [(UTC, "0min"), ("Asia/Kathmandu", "5h45min")])
 @pytest.mark.parametrize("name", ["forecasts", "errors", "coverage"])
-def test_times_are_those_at_which_forecasts_came_due_without_a_zone(name, views):
+def test_times_are_those_at_which_forecasts_came_due_on_the_zone_s_clocks(name, zone, shift, views):
     source, drawn = CHARTS[name]
     view = views[1]
-    figure = drawn(BREAKDOWNS[source](view), LONG)
+    figure = drawn(BREAKDOWNS[source](view, zone), LONG, zone)
     last = pd.Timestamp(figure.data[0].x[-1])
-    assert last == view.settled.index[-1].tz_localize(None) + LONG.span
+    due = view.settled.index[-1].tz_localize(None) + LONG.span
+    assert last == due + pd.Timedelta(shift)
+    assert figure.layout.xaxis.ticksuffix in (" UTC", " UTC+0545")
 
 
 def test_outcomes_outside_the_band_are_marked(views):
@@ -70,7 +74,7 @@ def test_both_bands_are_drawn_one_within_the_other(views):
 
 
 def test_errors_are_drawn_beside_those_of_no_change_and_skill_below_in_percent(views):
-    table = BREAKDOWNS["over_time"](views[1])
+    table = BREAKDOWNS["over_time"](views[1], UTC)
     figure = error_chart(table, LONG)
     assert np.array_equal(named(figure, "No change").y, table["naive_mae_bps"])
     skill = next(trace for trace in figure.data if trace.name == "Trees alone" and trace.yaxis)
@@ -78,7 +82,7 @@ def test_errors_are_drawn_beside_those_of_no_change_and_skill_below_in_percent(v
 
 
 def test_reliability_has_an_interval_around_every_point(views):
-    table = BREAKDOWNS["reliability"](views[0])
+    table = BREAKDOWNS["reliability"](views[0], UTC)
     points = named(reliability_chart(table, MINUTE), "As it was")
     assert list(points.x) == [5, 25, 75, 95]
     assert np.allclose(points.y + points.error_y.array, table["high"] * 100)
@@ -86,16 +90,17 @@ def test_reliability_has_an_interval_around_every_point(views):
 
 
 def test_the_histogram_draws_every_error(views):
-    figure = histogram_chart(BREAKDOWNS["errors"](views[0]), MINUTE)
+    figure = histogram_chart(BREAKDOWNS["errors"](views[0], UTC), MINUTE)
     assert named(figure, "Forecast").y.sum() == named(figure, "No change").y.sum() == 200
 
 
 def test_groups_are_named_with_their_unit(views):
-    calm = volatility_chart(BREAKDOWNS["by_volatility"](views[0]), MINUTE)
+    calm = volatility_chart(BREAKDOWNS["by_volatility"](views[0], UTC), MINUTE)
     assert [label.split(",")[0] for label in calm.data[0].x] == ["calm", "middle", "wild"]
     assert all(label.endswith(" bps") for label in calm.data[0].x)
-    hours = hour_chart(BREAKDOWNS["by_hour"](views[0]), MINUTE)
+    hours = hour_chart(BREAKDOWNS["by_hour"](views[0], UTC), MINUTE)
     assert all(len(label) == 2 for label in hours.data[0].x)
+    assert hours.layout.xaxis.title.text.endswith("(UTC)")
 
 
 def test_importance_is_in_percent_most_important_on_top():

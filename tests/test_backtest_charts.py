@@ -3,7 +3,7 @@ import pandas as pd
 
 from marketpulse.backtest_charts import cells_of, fan_chart, map_chart
 from marketpulse.placebo import Fan
-from marketpulse.signal_charts import history_chart, history_line, meter_chart
+from marketpulse.signal_charts import history_chart, history_line, meter_alt, meter_chart
 from marketpulse.signals import Signal
 from marketpulse.sweep import Cell, ThresholdMap
 from marketpulse.terms import Term
@@ -87,6 +87,11 @@ def test_the_meter_marks_the_term_at_which_the_sum_is_used_up_and_no_other():
 def test_every_term_has_its_figure_beside_it():
     figure = meter_chart(blocked(("move", 10), ("fees", -8)))
     assert [each.text for each in figure.layout.annotations] == ["+10.0", "-8.0", "+2.0"]
+
+
+def test_the_meter_is_told_in_words_as_well():
+    said = meter_alt(blocked(("move", 10), ("fees", -8)))
+    assert said.endswith("in basis points: move +10.0, fees -8.0; distance +2.0.")
 
 
 def test_a_trade_that_is_on_is_blocked_by_nothing():

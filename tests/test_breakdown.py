@@ -165,6 +165,12 @@ def test_hours_are_those_of_the_day_in_utc():
     assert table["n"].tolist() == [60, 60, 10]
 
 
+def test_hours_may_be_those_of_another_zone_s_day():
+    table = by_hour(settled([1] * 130), MINUTE, "Asia/Kathmandu")
+    assert table.index.tolist() == [5, 6, 7]
+    assert table["n"].tolist() == [15, 60, 55]
+
+
 def test_a_group_has_the_skill_of_the_forecast_and_of_the_trees_alone():
     rows = settled([4] * 60, trusted=1, raw=2)
     hour = by_hour(rows, MINUTE).loc[0]

@@ -44,7 +44,7 @@ def test_a_call_is_taken_until_the_moment_in_which_its_bar_closes():
         assert refusal(call(), replace(SHOWN, now=last)) == ""
     for late in (AS_OF, AS_OF + SECOND, AS_OF + LONG.span, AS_OF + pd.Timedelta(days=1)):
         assert refusal(call(), replace(SHOWN, now=late)) == (
-            "Too late for 01:50: calls closed at 01:05 UTC."
+            "Too late: the bar has closed before which it had to be called."
         )
 
 

@@ -166,6 +166,13 @@ def test_a_moment_is_told_as_exactly_as_is_of_use(ahead, text):
     assert health.moment_text(None, NOW) == "–"
 
 
+@pytest.mark.parametrize(
+    ("ahead", "text"), [("44min", "19:54 EST"), ("5h", "5 Jan 00:10 EST"), ("20s", "19:10:32 EST")]
+)
+def test_a_moment_is_of_another_day_when_the_visitor_s_day_has_ended(ahead, text):
+    assert health.moment_text(NOW + pd.Timedelta(ahead), NOW, "America/New_York") == text
+
+
 def test_the_bar_of_a_replay_tells_its_own_time():
     assert bar(replayed()).startswith(
         ":violet-badge[Replay at 60×] **BTC/USD** · bitstamp · 5 Jan 2026 00:10 UTC · "

@@ -13,6 +13,8 @@ ORDER = [
     "counters",
     "process",
     "horizons",
+    "zones",
+    "hints",
     "costs",
     "terms",
     "strategies",

@@ -220,7 +220,7 @@ def test_a_source_that_could_be_a_path_is_not_taken(source):
     ("name", "value"),
     [
         *(("speed", 7), ("speed", "60.0"), ("centre", "RAW"), ("reference", "x")),
-        *(("fees", "mtgox taker"), ("sizing", "all")),
+        *(("fees", "mtgox taker"), ("sizing", "all"), ("zone", "Europe/Berlin")),
     ],
 )
 def test_a_choice_that_is_not_offered_is_not_taken(name, value):

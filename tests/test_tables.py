@@ -23,6 +23,7 @@ from marketpulse.tables import (
     tail_table,
     trust_of,
 )
+from marketpulse.zones import UTC
 from tests.test_report import SETTINGS, seen, snapshot  # noqa: F401  fixtures
 
 NOTHING = pd.DataFrame()
@@ -92,12 +93,12 @@ def test_every_breakdown_is_a_file_whose_rows_have_a_name(name, seen):  # noqa: 
     text = csv_text(seen.minute, name)
     rows = pd.read_csv(StringIO(text)) if name != "importance" else NOTHING
     assert name == "importance" or not rows.columns[0].startswith("Unnamed")
-    assert len(rows) == len(BREAKDOWNS[name](seen.minute))
+    assert len(rows) == len(BREAKDOWNS[name](seen.minute, UTC))
 
 
 @pytest.mark.parametrize("name", BREAKDOWNS)
 def test_before_anything_was_said_every_breakdown_is_empty(name, seen):  # noqa: F811
-    assert BREAKDOWNS[name](empty(seen.long)).empty
+    assert BREAKDOWNS[name](empty(seen.long), UTC).empty
     assert forecast_table(empty(seen.long)).empty
 
 

@@ -27,9 +27,10 @@ from marketpulse.ui.cached import (
 )
 from marketpulse.ui.columns import forecast_columns
 from marketpulse.ui.frame import Frame
+from marketpulse.ui.plain_chart import plain_chart
 from marketpulse.words import UNKNOWN, percent_text, price_digits, trust_text
+from marketpulse.zones import UTC, local_times
 
-CHART_CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d"]}
 ON_RECORD = "On record: said live"
 WALKED = "Walk-forward: what these models would have said"
 RECORD_HELP = (
@@ -95,11 +96,11 @@ def draw_metrics(view: View) -> None:
 
 def draw_figure(frame: Frame, view: View, name: str, alt: str, empty: str = "") -> None:
     """One of the shared figures, or why there is none yet."""
-    figure = shared_accuracy_figure(frame.snapshot, view, name)
+    figure = shared_accuracy_figure(frame.snapshot, view, name, frame.zone)
     if figure is None:
         st.caption(f":material/hourglass_top: {empty or 'Too few forecasts have come due yet.'}")
         return
-    st.plotly_chart(figure, key=f"accuracy-{name}", config=CHART_CONFIG, alt=alt)
+    plain_chart(figure, key=f"accuracy-{name}", alt=alt)
 
 
 def draw_main_chart(frame: Frame, view: View) -> None:
@@ -133,7 +134,7 @@ def _draw_over_time(frame: Frame, view: View) -> None:
 
 
 def _window(frame: Frame, view: View) -> int:
-    table = shared_breakdown(frame.snapshot, view, "over_time")
+    table = shared_breakdown(frame.snapshot, view, "over_time", frame.zone)
     return len(view.settled) - len(table) + 1 if len(table) else len(view.settled)
 
 
@@ -183,12 +184,12 @@ def _draw_numbers(frame: Frame, view: View) -> None:
         " as well."
     )
     st.table(tail_table(frame.report), border="horizontal")
-    table = shared_breakdown(frame.snapshot, view, "forecasts")
+    table = shared_breakdown(frame.snapshot, view, "forecasts", frame.zone)
     minutes = view.outlook.horizon.minutes
     st.markdown(f"**Every forecast {minutes} min ahead**, newest first")
     newest = table.iloc[::-1].reset_index()
     digits = price_digits(table["last_price"].iloc[-1])
-    columns = forecast_columns(frame.report.settings.quote_currency, digits)
+    columns = forecast_columns(frame.report.settings.quote_currency, digits, frame.zone)
     st.dataframe(newest, hide_index=True, height=300, column_config=columns)
     _draw_downloads(frame, view, *(name for name in BREAKDOWNS if name != "settled"))
 
@@ -227,15 +228,16 @@ def _draw_time_machine(frame: Frame, view: View) -> None:
     times = said_times(view.outlook)
     said = recall(view.outlook, _picked(frame, view, times))
     kind = f":blue-badge[{ON_RECORD}]" if said.on_record else f":violet-badge[{WALKED}]"
-    st.markdown(f"{said_text(said)} {kind}")
+    st.markdown(f"{said_text(said, frame.zone)} {kind}")
     chart, facts = st.columns([5, 2], gap="medium")
-    chart.plotly_chart(
-        shared_hindsight_chart(frame.snapshot, view, said),
-        key="accuracy-hindsight",
-        config=CHART_CONFIG,
-        alt="Candles up to the chosen bar, the forecast said then, and faintly what came.",
-    )
-    facts.table(said_table(said, frame.report.settings.quote_currency), border="horizontal")
+    with chart:
+        plain_chart(
+            shared_hindsight_chart(frame.snapshot, view, said, frame.zone),
+            key="accuracy-hindsight",
+            alt="Candles up to the chosen bar, the forecast said then, and faintly what came.",
+        )
+    currency = frame.report.settings.quote_currency
+    facts.table(said_table(said, currency, frame.zone), border="horizontal")
 
 
 def _picked(frame: Frame, view: View, times: pd.DatetimeIndex) -> pd.Timestamp:
@@ -259,7 +261,7 @@ def _picked(frame: Frame, view: View, times: pd.DatetimeIndex) -> pd.Timestamp:
             still = at == times[row]
             st.button(label, key, on_click=_turn, args=turned, icon=icon, disabled=still)
     if dial.first < dial.last:
-        _draw_slider(name, dial, view.outlook.horizon.bar)
+        _draw_slider(name, dial, view.outlook.horizon.bar, frame.zone)
     return times[row]
 
 
@@ -267,29 +269,31 @@ def _turn(name: str, dial: Dial) -> None:
     st.session_state[name] = dial
 
 
-def _draw_slider(name: str, dial: Dial, bar: pd.Timedelta) -> None:
+def _draw_slider(name: str, dial: Dial, bar: pd.Timedelta, zone: str) -> None:
     first, last, at = (
-        each.tz_localize(None).to_pydatetime() for each in (dial.first, dial.last, dial.at)
+        local_times(each, zone).to_pydatetime() for each in (dial.first, dial.last, dial.at)
     )
     # Other ends are another slider, so that it is seeded again.
     key = f"{name}-{first}-{last}"
     if st.session_state.get(key) != at:
         st.session_state[key] = at
     st.slider(
-        "Bar (UTC)",
+        f"Bar ({zone})",
         first,
         last,
         step=bar.to_pytimedelta(),
         format="D MMM HH:mm",
         key=key,
         on_change=_slide,
-        args=(name, key),
+        args=(name, key, zone),
     )
 
 
-def _slide(name: str, key: str) -> None:
+def _slide(name: str, key: str, zone: str) -> None:
     dial: Dial = st.session_state[name]
-    at = pd.Timestamp(st.session_state[key]).tz_localize("UTC")
+    # Where the clocks change, an hour comes twice or not at all.
+    shown = pd.Timestamp(st.session_state[key])
+    at = shown.tz_localize(zone, ambiguous=True, nonexistent="shift_forward").tz_convert(UTC)
     st.session_state[name] = Dial(dial.first, dial.last, at)
 
 

@@ -17,6 +17,7 @@ from marketpulse.settings import Settings
 from marketpulse.ui import book
 from marketpulse.ui.frame import Frame
 from marketpulse.words import settings_text
+from marketpulse.zones import time_text
 
 # Of its log, how much fits beside the chart; the Ledger page has all of it.
 LINES = 3
@@ -58,7 +59,8 @@ def draw_autopilot(frame: Frame) -> None:
 
 def _draw_armed(frame: Frame, armed: Armed) -> None:
     rule = rule_of(settings_of(armed))
-    st.caption(f"Armed with {settings_text(rule)}, since {armed.time:%-d %b %H:%M} UTC.")
+    since = time_text(armed.time, frame.zone, "%-d %b %H:%M")
+    st.caption(f"Armed with {settings_text(rule)}, since {since}.")
     if rule != rule_of(frame.settings):
         _draw_arm(frame, "Re-arm with these sliders")
     id = f"{frame.book.sequence}-disarm"
@@ -108,9 +110,9 @@ def _draw_log(frame: Frame) -> None:
     deeds = [event for event in events[-50:] if _is_its(event)][-LINES:]
     if not deeds:
         return
-    table = activity_table(frame.book.ledger, frame.snapshot.key.symbol, deeds)
+    table = activity_table(frame.book.ledger, frame.snapshot.key.symbol, deeds, frame.zone)
     rows = zip(table["time"], table["what"], table["detail"], strict=True)
-    st.markdown("\n".join(f"- :small[{_line(*row)}]" for row in rows))
+    st.markdown("\n".join(f"- :small[{_line(*row, frame.zone)}]" for row in rows))
 
 
 def _is_its(event: Event) -> bool:
@@ -119,5 +121,5 @@ def _is_its(event: Event) -> bool:
     return isinstance(event, Disarmed | Missed)
 
 
-def _line(time: pd.Timestamp, what: str, detail: str) -> str:
-    return f"{time:%H:%M:%S} {what}: {detail}"
+def _line(time: pd.Timestamp, what: str, detail: str, zone: str) -> str:
+    return f"{time.tz_convert(zone):%H:%M:%S} {what}: {detail}"

@@ -7,6 +7,7 @@ import streamlit as st
 
 from marketpulse import backtest_report, book_tables
 from marketpulse.backtest_charts import cells_of
+from marketpulse.charts import EQUITY_ALT
 from marketpulse.errors import NotEnoughCandles
 from marketpulse.settings import CENTRES
 from marketpulse.sweep import ThresholdMap
@@ -29,9 +30,11 @@ from marketpulse.ui.cached import scheduler
 from marketpulse.ui.columns import trade_columns
 from marketpulse.ui.errands import Errand
 from marketpulse.ui.frame import Frame
+from marketpulse.ui.plain_chart import plain_chart
+from marketpulse.zones import time_text
 
-CHART_CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d"]}
 MAP = "backtest-map"
+FAN_ALT = "Equity of the rule over time, inside the range of what its placebos made."
 POLL_SECONDS = 0.5
 
 
@@ -56,9 +59,10 @@ def draw_run(frame: Frame) -> Forecasts | None:
         )
         return None
     until = made.walk.candles.index[-1]
+    told = time_text(until, frame.zone, "%Y-%m-%d %H:%M")
     newer = int((snapshot.candles.index > until).sum())
     more = f" {newer:,} newer minutes are not in it: run again to add them." if newer else ""
-    st.caption(f"On candles up to {until:%Y-%m-%d %H:%M} UTC.{more}")
+    st.caption(f"On candles up to {told}.{more}")
     return made
 
 
@@ -120,17 +124,16 @@ def draw_trial(frame: Frame, forecasts: Forecasts) -> None:
     except NotEnoughCandles as problem:
         st.warning(str(problem), icon=":material/block:")
         return
-    _draw_words(made)
-    st.plotly_chart(
-        shared_equity(forecasts, frame.report), key="backtest-equity", config=CHART_CONFIG
-    )
+    _draw_words(made, frame.zone)
+    figure = shared_equity(forecasts, frame.report, frame.zone)
+    plain_chart(figure, key="backtest-equity", alt=EQUITY_ALT)
     _draw_luck(frame, forecasts, made)
-    _draw_figures(made)
+    _draw_figures(made, frame.zone)
     _draw_map(frame, forecasts)
 
 
-def _draw_words(made: Trial) -> None:
-    head, first, *more = (line.strip() for line in backtest_report.lines(made, None))
+def _draw_words(made: Trial, zone: str) -> None:
+    head, first, *more = (line.strip() for line in backtest_report.lines(made, None, zone))
     st.markdown(f"**{first}**")
     more.append(backtest_report.left_out(made.settings))
     st.caption("  \n".join((head, *filter(None, more))))
@@ -153,11 +156,11 @@ def _draw_luck(frame: Frame, forecasts: Forecasts, made: Trial) -> None:
         return
     placebos, entries = errand.result
     st.markdown("\n".join(f"- {each.sentence}" for each in (placebos, entries)))
-    figure = shared_fan(forecasts, frame.report, placebos)
-    st.plotly_chart(figure, key="backtest-fan", config=CHART_CONFIG)
+    figure = shared_fan(forecasts, frame.report, placebos, frame.zone)
+    plain_chart(figure, key="backtest-fan", alt=FAN_ALT)
 
 
-def _draw_figures(made: Trial) -> None:
+def _draw_figures(made: Trial, zone: str) -> None:
     """The figures of any book, and every trade."""
     currency, result = made.settings.quote_currency, made.result
     left, right = st.columns([2, 3], gap="medium")
@@ -171,9 +174,8 @@ def _draw_figures(made: Trial) -> None:
             st.caption("None.")
             return
         table = book_tables.trade_table(result.ledger)
-        st.dataframe(
-            table, hide_index=True, column_config=trade_columns(currency), key="backtest-trades"
-        )
+        columns = trade_columns(currency, zone)
+        st.dataframe(table, hide_index=True, column_config=columns, key="backtest-trades")
         name = f"backtest-{made.settings.symbol.replace('/', '-')}.csv"
         st.download_button(
             "Trades as CSV",
@@ -199,12 +201,12 @@ def _draw_map(frame: Frame, forecasts: Forecasts) -> None:
     centre = st.segmented_control(
         "Act on", CENTRES, default=frame.settings.centre, key="map-centre", required=True
     )
-    st.plotly_chart(
+    plain_chart(
         shared_map(forecasts, frame.report, made, centre),
         key=MAP,
-        config={"displayModeBar": False},
-        on_select=lambda: _take_clicked(made, centre),
-        selection_mode="points",
+        alt="What each pair of error multiplier and margin would have made, as a colour.",
+        buttons=False,
+        on_click=lambda: _take_clicked(made, centre),
     )
     st.caption(
         "Colour: what it made, in percent. Number: trades. The ring: your sliders. Click a cell,"

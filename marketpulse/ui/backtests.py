@@ -114,11 +114,11 @@ def shared_trial(forecasts: Forecasts, seen: Report) -> Trial:
     )
 
 
-def shared_equity(forecasts: Forecasts, seen: Report) -> go.Figure:
+def shared_equity(forecasts: Forecasts, seen: Report, zone: str) -> go.Figure:
     """Equity and drawdown of the trial."""
     made = shared_trial(forecasts, seen)
-    key = ("equity", _trial_key(forecasts, seen))
-    return _figures().get(key, lambda: charts.equity_chart(made.result.curve, height=340))
+    curve, key = made.result.curve, ("equity", zone, _trial_key(forecasts, seen))
+    return _figures().get(key, lambda: charts.equity_chart(curve, height=340, zone=zone))
 
 
 def luck_of(forecasts: Forecasts, seen: Report) -> Errand[Luck] | None:
@@ -138,10 +138,10 @@ def begin_luck(forecasts: Forecasts, seen: Report, scheduler: str | None = None)
     _lucks().begin(_trial_key(forecasts, seen), work)
 
 
-def shared_fan(forecasts: Forecasts, seen: Report, made: Fan) -> go.Figure:
+def shared_fan(forecasts: Forecasts, seen: Report, made: Fan, zone: str) -> go.Figure:
     """The figure of the placebos."""
-    key = ("fan", _trial_key(forecasts, seen))
-    return _figures().get(key, lambda: backtest_charts.fan_chart(made))
+    key = ("fan", zone, _trial_key(forecasts, seen))
+    return _figures().get(key, lambda: backtest_charts.fan_chart(made, zone))
 
 
 def _map_key(forecasts: Forecasts, seen: Report) -> Hashable:

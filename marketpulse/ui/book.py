@@ -14,6 +14,7 @@ from marketpulse.rules import due
 from marketpulse.snapshot import MarketKey, Snapshot
 from marketpulse.sources.catalogue import place_of
 from marketpulse.ui import session
+from marketpulse.zones import time_text
 
 
 def key_of(market: MarketKey) -> BookKey:
@@ -69,10 +70,10 @@ def waiting(book: Book) -> tuple[Order, ...]:
     return tuple(book.ledger.pending.values())
 
 
-def draw_waiting(book: Book) -> None:
+def draw_waiting(book: Book, zone: str) -> None:
     """Say of every order that waits that it does."""
     for order in waiting(book):
         st.caption(
             f":material/hourglass_top: Order placed: waits for the first price after"
-            f" {due(order):%H:%M:%S} UTC."
+            f" {time_text(due(order), zone, '%H:%M:%S')}."
         )

@@ -33,6 +33,7 @@ from marketpulse.tables import Said
 from marketpulse.ui.clicks import keep_clicks
 from marketpulse.ui.live_chart import Spec
 from marketpulse.ui.shelf import Shelf
+from marketpulse.zones import UTC
 
 if TYPE_CHECKING:
     from marketpulse.bookfile import Imported
@@ -91,7 +92,8 @@ def _reports() -> Shelf[Report]:
 
 def shared_report(snapshot: Snapshot, settings: Settings) -> Report:
     """The report of a snapshot, built once for everybody with the same settings."""
-    same = replace(settings, refresh=DEFAULTS.refresh, source="", speed=DEFAULTS.speed)
+    plain = {name: getattr(DEFAULTS, name) for name in ("refresh", "speed", "zone")}
+    same = replace(settings, source="", **plain)
     key = (snapshot.mark(settings.horizons), same)
     return _reports().get(key, lambda: report.build(snapshot, same))
 
@@ -101,13 +103,13 @@ def _price_charts() -> Shelf[Spec]:
     return Shelf(KEPT)
 
 
-def shared_price_chart(snapshot: Snapshot, seen: Report, book: Book, zone: str = "UTC") -> Spec:
+def shared_price_chart(snapshot: Snapshot, seen: Report, book: Book, zone: str) -> Spec:
     """The Live page's chart, drawn once per closed bar and fill of the book."""
     return _shared_chart(snapshot, seen, book.ledger.fills, zone)
 
 
 def _shared_chart(
-    snapshot: Snapshot, seen: Report, fills: tuple[Fill, ...], zone: str = "UTC"
+    snapshot: Snapshot, seen: Report, fills: tuple[Fill, ...], zone: str = UTC
 ) -> Spec:
     minute, long, past = seen.minute.forecast, seen.long.forecast, seen.long.settled
 
@@ -139,26 +141,29 @@ def shared_summary(snapshot: Snapshot, book: Book) -> Summary | None:
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _equity_chart(key: BookAt, height: int, _closes: pd.Series, _book: Book) -> go.Figure | None:
+def _equity_chart(
+    key: BookAt, height: int, zone: str, _closes: pd.Series, _book: Book
+) -> go.Figure | None:
     if len(_closes) < 2:
         return None
-    return charts.equity_chart(equity_curve(_book.ledger.events, _closes), height=height)
+    curve = equity_curve(_book.ledger.events, _closes)
+    return charts.equity_chart(curve, height=height, zone=zone)
 
 
-def shared_equity_chart(snapshot: Snapshot, book: Book, height: int) -> go.Figure | None:
+def shared_equity_chart(snapshot: Snapshot, book: Book, height: int, zone: str) -> go.Figure | None:
     """A book's equity, drawn once per closed bar; None before two bars."""
     closes = book_tables.closes_of(snapshot.candles, book.ledger)
-    return _equity_chart(_book_at(snapshot, book), height, closes, book)
+    return _equity_chart(_book_at(snapshot, book), height, zone, closes, book)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _book_table(id: str, sequence: int, name: str, _book: Book) -> pd.DataFrame:
-    return book_tables.TABLES[name](_book.ledger, _book.symbol)
+def _book_table(id: str, sequence: int, name: str, zone: str, _book: Book) -> pd.DataFrame:
+    return book_tables.TABLES[name](_book.ledger, _book.symbol, zone)
 
 
-def shared_book_table(book: Book, name: str) -> pd.DataFrame:
+def shared_book_table(book: Book, name: str, zone: str) -> pd.DataFrame:
     """A table of `marketpulse.book_tables.TABLES`, made once per event of the book."""
-    return _book_table(book.id, book.sequence, name, book)
+    return _book_table(book.id, book.sequence, name, zone, book)
 
 
 @st.cache_resource(max_entries=64, ttl="10s", show_spinner=False)
@@ -219,14 +224,14 @@ def _histories() -> Shelf[tuple[str, go.Figure]]:
     return Shelf(KEPT)
 
 
-def shared_history(snapshot: Snapshot, seen: Report) -> tuple[str, go.Figure]:
+def shared_history(snapshot: Snapshot, seen: Report, zone: str) -> tuple[str, go.Figure]:
     """How often the rule fired over the tail in a sentence, and how far away it was as a figure."""
 
     def drawn() -> tuple[str, go.Figure]:
         past = history(seen.decisions, Thresholds.of(seen.settings), seen.costs)
-        return signal_charts.history_line(past), signal_charts.history_chart(past)
+        return signal_charts.history_line(past), signal_charts.history_chart(past, zone)
 
-    key = (snapshot.mark(seen.settings.horizons), seen.settings, seen.costs)
+    key = (snapshot.mark(seen.settings.horizons), seen.settings, seen.costs, zone)
     return _histories().get(key, drawn)
 
 
@@ -259,40 +264,46 @@ def _view_key(snapshot: Snapshot, view: View) -> ViewKey:
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _breakdown(key: ViewKey, name: str, _view: View) -> pd.DataFrame:
-    return tables.BREAKDOWNS[name](_view)
+def _breakdown(key: ViewKey, name: str, zone: str, _view: View) -> pd.DataFrame:
+    return tables.BREAKDOWNS[name](_view, zone)
 
 
-def shared_breakdown(snapshot: Snapshot, view: View, name: str) -> pd.DataFrame:
+def shared_breakdown(snapshot: Snapshot, view: View, name: str, zone: str) -> pd.DataFrame:
     """A table of `marketpulse.tables.BREAKDOWNS`, computed once per closed bar."""
-    return _breakdown(_view_key(snapshot, view), name, view)
+    return _breakdown(_view_key(snapshot, view), name, zone, view)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _accuracy_figure(key: ViewKey, name: str, _table: pd.DataFrame, _view: View) -> go.Figure:
-    return accuracy_charts.CHARTS[name][1](_table, _view.outlook.horizon)
+def _accuracy_figure(
+    key: ViewKey, name: str, zone: str, _table: pd.DataFrame, _view: View
+) -> go.Figure:
+    return accuracy_charts.CHARTS[name][1](_table, _view.outlook.horizon, zone)
 
 
-def shared_accuracy_figure(snapshot: Snapshot, view: View, name: str) -> go.Figure | None:
+def shared_accuracy_figure(
+    snapshot: Snapshot, view: View, name: str, zone: str
+) -> go.Figure | None:
     """A figure of `marketpulse.accuracy_charts.CHARTS`, drawn once per closed bar.
 
     None if there is nothing to draw yet.
     """
-    table = shared_breakdown(snapshot, view, accuracy_charts.CHARTS[name][0])
-    return None if table.empty else _accuracy_figure(_view_key(snapshot, view), name, table, view)
+    table = shared_breakdown(snapshot, view, accuracy_charts.CHARTS[name][0], zone)
+    if table.empty:
+        return None
+    return _accuracy_figure(_view_key(snapshot, view), name, zone, table, view)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _hindsight_chart(
-    key: ViewKey, as_of: pd.Timestamp, _candles: pd.DataFrame, _said: Said
+    key: ViewKey, as_of: pd.Timestamp, zone: str, _candles: pd.DataFrame, _said: Said
 ) -> go.Figure:
-    return accuracy_charts.hindsight_chart(_candles, _said.forecast, _said.actual_price)
+    return accuracy_charts.hindsight_chart(_candles, _said.forecast, _said.actual_price, zone)
 
 
-def shared_hindsight_chart(snapshot: Snapshot, view: View, said: Said) -> go.Figure:
+def shared_hindsight_chart(snapshot: Snapshot, view: View, said: Said, zone: str) -> go.Figure:
     """What was known and said at a past bar, and what came; drawn once per closed bar."""
     key = _view_key(snapshot, view)
-    return _hindsight_chart(key, said.forecast.as_of, snapshot.candles, said)
+    return _hindsight_chart(key, said.forecast.as_of, zone, snapshot.candles, said)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

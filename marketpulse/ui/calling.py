@@ -12,6 +12,7 @@ from marketpulse.ui import session
 from marketpulse.ui.cached import shared_scoreboard
 from marketpulse.ui.frame import Frame
 from marketpulse.words import score_text, score_verdict_text
+from marketpulse.zones import time_text
 
 HELP = (
     "You call before the bar closes that the trees forecast from, so that nobody knows more than"
@@ -42,12 +43,14 @@ def draw_call(frame: Frame) -> None:
     made = frame.market.calls.find(caller, horizon, as_of)
     trouble = refusal(offered, shown) or frame.market.calls.refused(caller, horizon)
     with st.container(border=True):
-        question = f"at {offered.target_time:%H:%M} UTC, above or below its price at {as_of:%H:%M}?"
+        target = time_text(offered.target_time, frame.zone)
+        begin = f"{as_of.tz_convert(frame.zone):%H:%M}"
+        question = f"at {target}, above or below its price at {begin}?"
         st.markdown(f"**Call it** · {question}", help=HELP)
         with st.container(horizontal=True, gap="xsmall"):
             for up in WAYS:
                 _draw_button(frame, replace(offered, up=up), made)
-        st.caption(_said(made, trouble, offered))
+        st.caption(_said(made, trouble, offered, frame.zone))
         _draw_score(shared_scoreboard(shown, frame.report, caller))
 
 
@@ -65,14 +68,14 @@ def _draw_button(frame: Frame, call: Call, made: Call | None) -> None:
     )
 
 
-def _said(made: Call | None, trouble: str, offered: Call) -> str:
+def _said(made: Call | None, trouble: str, offered: Call, zone: str) -> str:
     """What became of the visitor's call, or until when there is time for it."""
     if made is not None:
         way = WAYS[made.up][0].lower()
-        return f"You called **{way}** at {made.time:%H:%M:%S} UTC. It stays."
+        return f"You called **{way}** at {time_text(made.time, zone, '%H:%M:%S')}. It stays."
     if trouble:
         return f":material/block: {trouble}"
-    return f"Open until {offered.as_of:%H:%M} UTC. Your first call counts."
+    return f"Open until {time_text(offered.as_of, zone)}. Your first call counts."
 
 
 def _draw_score(board: Scoreboard) -> None:

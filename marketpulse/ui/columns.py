@@ -7,11 +7,13 @@ from streamlit import column_config
 from marketpulse.bands import BANDS
 
 
-def trade_columns(currency: str) -> dict[str, Any]:
-    """Columns of the table of fills, amounts in ``currency``."""
+def trade_columns(currency: str, zone: str) -> dict[str, Any]:
+    """Columns of the table of fills, amounts in ``currency``, times in ``zone``."""
     number = column_config.NumberColumn
     return {
-        "time": column_config.DatetimeColumn("Time (UTC)", format="YYYY-MM-DD HH:mm:ss"),
+        "time": column_config.DatetimeColumn(
+            f"Time ({zone})", format="YYYY-MM-DD HH:mm:ss", timezone=zone
+        ),
         "symbol": "Symbol",
         "side": "Side",
         "quantity": number("Quantity", format="%.8f"),
@@ -30,19 +32,21 @@ def trade_columns(currency: str) -> dict[str, Any]:
     }
 
 
-def forecast_columns(currency: str, digits: int) -> dict[str, Any]:
-    """Columns of the table of settled forecasts, prices in ``currency`` with as many digits."""
+def forecast_columns(currency: str, digits: int, zone: str) -> dict[str, Any]:
+    """Columns of the table of settled forecasts, times in ``zone``.
+
+    Prices are in ``currency``, with as many digits.
+    """
     time, number = column_config.DatetimeColumn, column_config.NumberColumn
-    moment = "YYYY-MM-DD HH:mm"
+    times = {"as_of": "As of", "due": "Due", "fit_at": "Fitted"}
+    look: dict[str, Any] = {"format": "YYYY-MM-DD HH:mm", "timezone": zone}
     prices = (
         *("last_price", "forecast", "trees", "actual", *BANDS),
         *("error", "raw_error", "naive_error"),
     )
     moves = ("volatility", "expected_move", "usual_move")
     return {
-        "as_of": time("As of (UTC)", format=moment),
-        "due": time("Due (UTC)", format=moment),
-        "fit_at": time("Fitted (UTC)", format=moment),
+        **{name: time(f"{label} ({zone})", **look) for name, label in times.items()},
         **{name: number(f"{_words(name)} ({currency})", format=f"%.{digits}f") for name in prices},
         **{name: number(_words(name), format="%.5f") for name in moves},
         "trust": number("Trust", format="percent"),

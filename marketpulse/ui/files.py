@@ -128,16 +128,17 @@ def draw_others(frame: Frame) -> None:
             "To be read only",
             list(others),
             index=None,
-            format_func=lambda id: title_of(others[id]),
+            format_func=lambda id: title_of(others[id], frame.zone),
             key="other-book",
         )
         if chosen in others:
-            _draw_other(desk.journal.book(others[chosen]) or desk.journal.refresh(others[chosen]))
+            info = others[chosen]
+            _draw_other(desk.journal.book(info) or desk.journal.refresh(info), frame.zone)
     except JournalError as error:
         st.warning(str(error), icon=":material/menu_book:")
 
 
-def title_of(info: BookInfo) -> str:
+def title_of(info: BookInfo, zone: str) -> str:
     """A book in a line: its market, what it was, and when it was begun."""
     if info.run_id.startswith(IMPORTED):
         kind = f"imported, {info.source}"
@@ -146,10 +147,11 @@ def title_of(info: BookInfo) -> str:
     else:
         kind = info.source
     armed = ", armed" if info.armed and not info.run_id else ""
-    return f"{info.symbol}, {kind}, {info.sequence:,} events, {info.opened_at:%-d %b %Y}{armed}"
+    day = f"{info.opened_at.tz_convert(zone):%-d %b %Y}"
+    return f"{info.symbol}, {kind}, {info.sequence:,} events, {day}{armed}"
 
 
-def _draw_other(book: Book) -> None:
+def _draw_other(book: Book, zone: str) -> None:
     if book.damage:
         st.warning(book.damage, icon=":material/menu_book:")
     ledger, currency = book.ledger, book.symbol.split("/")[1]
@@ -160,5 +162,5 @@ def _draw_other(book: Book) -> None:
         f" {money_text(float(ledger.realised), currency, signed=True)} realised after"
         f" {money_text(float(ledger.fees), currency)} of fees."
     )
-    draw_tables(book, "other")
+    draw_tables(book, "other", zone)
     draw_export(book)

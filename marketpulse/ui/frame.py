@@ -46,8 +46,16 @@ LOADING_REFRESH_MS = 500
 # The same while an order waits for its price.
 WAITING_REFRESH_MS = 500
 LOADING = pd.Timedelta(minutes=1)
-# The timer shows nothing, yet its frame would take a line of the page.
-TIMER_STYLE = "<style>.st-key-timer { height: 0; overflow: hidden; }</style>"
+# The timer shows nothing, yet its frame would take a line of the page. Hints stand in as many
+# columns as there is room for. On a phone of 390 pixels all pages have their links in one row.
+STYLE = """<style>
+.st-key-timer { height: 0; overflow: hidden; }
+.st-key-hints ul { columns: 18rem; column-gap: 2rem; margin: 0 0 1rem; }
+.st-key-hints li { break-inside: avoid; margin: 0 0 0.25rem 1rem; font-size: 0.875rem; }
+@media (max-width: 640px) {
+  .st-key-pages a > span:has([data-testid="stIconMaterial"]) { display: none; }
+}
+</style>"""
 
 
 class Stopwatch:
@@ -91,6 +99,8 @@ class Frame:
     report : Report
     book : Book
         The visitor's book of this market.
+    zone : str
+        IANA name of the time zone that times are told in.
     refused : str
         Why not all of the settings could be followed, as a sentence; empty if they could.
     stopwatch : Stopwatch
@@ -104,6 +114,7 @@ class Frame:
     live: Snapshot
     report: Report
     book: Book
+    zone: str
     refused: str = ""
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
 
@@ -124,7 +135,7 @@ def open_frame(title: str, draw_moving: Draw | None = None) -> Frame:
     """
     stopwatch = Stopwatch()
     st.set_page_config(page_title=f"{title} · Market Pulse", page_icon=str(ICON), layout="wide")
-    st.html(TIMER_STYLE)
+    st.html(STYLE)
     frame = _look(stopwatch)
     draw_sidebar(title, frame.settings, frame.snapshot.venue)
     _keep_url()
@@ -157,7 +168,8 @@ def _look(stopwatch: Stopwatch) -> Frame:
     snapshot, asked = (each.snapshot.seen_at(hub().clock()) for each in (market, live))
     seen = shared_report(snapshot, replace(settings, symbol=snapshot.key.symbol))
     held = book.current(hub(), snapshot)
-    return Frame(settings, hub(), market, snapshot, asked, seen, held, refused, stopwatch)
+    zone = session.zone()
+    return Frame(settings, hub(), market, snapshot, asked, seen, held, zone, refused, stopwatch)
 
 
 def _face(frame: Frame) -> tuple[object, ...]:
@@ -167,7 +179,7 @@ def _face(frame: Frame) -> tuple[object, ...]:
     market = (shown.mark(frame.settings.horizons), progress, shown.ended)
     trouble = (aged_problem(shown), shown.record_problem, hub().worker_errors.get(shown.key))
     held = (frame.book.id, frame.book.sequence, book.problem(frame.hub, frame.book))
-    visitor = (frame.settings, frame.refused, health.refusal(shown))
+    visitor = (frame.settings, session.wants_hints(), frame.refused, health.refusal(shown))
     return (*market, *trouble, *held, *visitor, live.has_candles, live.venue)
 
 
@@ -197,7 +209,7 @@ def _tick(
             st.rerun()
     # Without gaps, what shows nothing leaves no hole in the page.
     with st.container(gap=None):
-        draw_bar(frame.snapshot, frame.settings)
+        draw_bar(frame.snapshot, frame.settings, frame.zone)
         _draw_timer(frame)
     if draw_moving is not None:
         draw_moving(frame)
@@ -263,8 +275,7 @@ def _keep_url() -> None:
 
 def _draw_navigation() -> None:
     query = session.address()
-    # So close that a phone of 390 pixels has them in one row.
-    with st.container(horizontal=True, gap="xsmall"):
+    with st.container(horizontal=True, gap="xsmall", key="pages"):
         for path, label, icon in PAGES:
             st.page_link(path, label=label, icon=icon, query_params=query)
 

@@ -10,13 +10,14 @@ from marketpulse.health import Figure
 from marketpulse.process import footprint
 from marketpulse.ui.cached import hub, kept_on_disk, shared_gaps, shared_things
 from marketpulse.ui.frame import Frame
+from marketpulse.ui.hints import draw_hints
 from marketpulse.vitals import Load
 
 
 def draw_standing(frame: Frame) -> None:
     """Where the candles come from and whether they may be acted on."""
     stands_in = frame.live.key != frame.snapshot.key
-    st.markdown(f"#### {health.standing(frame.snapshot, stands_in=stands_in)}")
+    st.markdown(f"#### {health.standing(frame.snapshot, stands_in=stands_in, zone=frame.zone)}")
 
 
 def draw_figures(frame: Frame) -> None:
@@ -64,7 +65,9 @@ def draw_venues(frame: Frame) -> None:
         return
     st.caption("The preferred one first. A venue is kept for as long as it sends candles.")
     st.table(
-        health.venue_table(frame.live), border="horizontal", alt="Each venue and how it stands."
+        health.venue_table(frame.live, frame.zone),
+        border="horizontal",
+        alt="Each venue and how it stands.",
     )
 
 
@@ -73,7 +76,8 @@ def draw_cleaning(frame: Frame) -> None:
     if not frame.snapshot.has_candles:
         return
     st.markdown("##### What cleaning did")
-    lines = health.cleaning_lines(frame.snapshot.report, shared_gaps(frame.snapshot))
+    missing = shared_gaps(frame.snapshot)
+    lines = health.cleaning_lines(frame.snapshot.report, missing, frame.zone)
     st.markdown("\n".join(f"- {line}" for line in lines))
 
 
@@ -90,6 +94,7 @@ def draw_page(frame: Frame) -> None:
     """All of it, because every age on it moves."""
     draw_standing(frame)
     draw_figures(frame)
+    draw_hints("Health")
     draw_venues(frame)
     draw_cleaning(frame)
     draw_troubles(frame)

@@ -5,14 +5,15 @@ import streamlit as st
 from marketpulse import book_tables
 from marketpulse.attribution import by_origin
 from marketpulse.books import Book
+from marketpulse.charts import EQUITY_ALT
 from marketpulse.performance import Summary
 from marketpulse.ui import session
 from marketpulse.ui.cached import shared_book_table, shared_equity_chart, shared_summary
 from marketpulse.ui.columns import trade_columns
 from marketpulse.ui.frame import Frame
+from marketpulse.ui.plain_chart import plain_chart
 from marketpulse.words import money_text, percent_text
 
-CHART_CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d"]}
 # Five beside each other on a wide screen, two on a phone of 360 pixels.
 METRIC_WIDTH = 160
 
@@ -45,9 +46,9 @@ def draw_figures(frame: Frame) -> None:
         st.info("The figures appear once two bars have closed.", icon=":material/hourglass_top:")
         return
     _draw_metrics(figures, frame.snapshot.key.symbol.split("/")[1])
-    chart = shared_equity_chart(frame.snapshot, frame.book, 340)
-    st.plotly_chart(chart, key="ledger-equity", config=CHART_CONFIG)
-    if since := book_tables.since_text(figures):
+    chart = shared_equity_chart(frame.snapshot, frame.book, 340, frame.zone)
+    plain_chart(chart, key="ledger-equity", alt=EQUITY_ALT)
+    if since := book_tables.since_text(figures, frame.zone):
         st.caption(since)
     _draw_breakdown(frame, figures)
 
@@ -99,9 +100,9 @@ def _draw_breakdown(frame: Frame, figures: Summary) -> None:
         )
 
 
-def draw_tables(book: Book, key: str) -> None:
+def draw_tables(book: Book, key: str, zone: str) -> None:
     """Trades with their receipts, everything that happened, and what was not filled."""
-    counts = {name: shared_book_table(book, name) for name in book_tables.TABLES}
+    counts = {name: shared_book_table(book, name, zone) for name in book_tables.TABLES}
     name = st.segmented_control(
         "Show",
         list(counts),
@@ -115,7 +116,5 @@ def draw_tables(book: Book, key: str) -> None:
     if table.empty:
         st.caption("None so far.")
         return
-    st.dataframe(
-        table, hide_index=True, column_config=trade_columns(book.symbol.split("/")[1]),
-        key=f"ledger-table-{key}",
-    )  # fmt: skip
+    columns = trade_columns(book.symbol.split("/")[1], zone)
+    st.dataframe(table, hide_index=True, column_config=columns, key=f"ledger-table-{key}")

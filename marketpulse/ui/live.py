@@ -5,9 +5,11 @@ from streamlit.delta_generator import DeltaGenerator
 
 from marketpulse import pilot, report
 from marketpulse.backtest import holding
+from marketpulse.charts import EQUITY_ALT
 from marketpulse.ledger import FLAT, equity
 from marketpulse.report import View
 from marketpulse.settings import PRESET_HELP, PRESETS
+from marketpulse.signal_charts import meter_alt
 from marketpulse.signals import Signal, Thresholds
 from marketpulse.tables import preset_lines, source_lines, tail_table
 from marketpulse.ui.cached import (
@@ -19,6 +21,7 @@ from marketpulse.ui.cached import (
 )
 from marketpulse.ui.frame import Frame
 from marketpulse.ui.live_chart import Tick, live_chart, price_line
+from marketpulse.ui.plain_chart import plain_chart
 from marketpulse.ui.sidebar import use_preset
 from marketpulse.words import (
     UNKNOWN,
@@ -28,12 +31,12 @@ from marketpulse.words import (
     price_text,
     verdict_text,
 )
+from marketpulse.zones import time_text
 
 SIGNAL_WORDS = {"buy": ":blue[Buy]", "sell": ":orange[Sell]", "hold": "Wait"}
 # Five beside each other on a wide screen, two on a phone of 360 pixels.
 METRIC_WIDTH = 160
 PRICE_CHART = "price-chart"
-CHART_CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d"]}
 
 
 def decided(frame: Frame) -> Signal | None:
@@ -72,8 +75,8 @@ def draw_metrics(frame: Frame) -> None:
         f"{percent_text(snapshot.price / float(hour.iloc[0]) - 1, 2, signed=True)} in 1 h",
         help="The last known price. The change is over the last hour.",
     )
-    _draw_forecast_metric(minute, frame.report.minute)
-    _draw_forecast_metric(long, frame.report.long)
+    _draw_forecast_metric(minute, frame.report.minute, frame.zone)
+    _draw_forecast_metric(long, frame.report.long, frame.zone)
     symbol, currency = snapshot.key.symbol, snapshot.key.symbol.split("/")[1]
     position = book.positions.get(symbol, FLAT)
     worth = float(equity(book, {symbol: snapshot.price}))
@@ -95,11 +98,12 @@ def draw_metrics(frame: Frame) -> None:
     _draw_pulse(frame)
 
 
-def _draw_forecast_metric(place: DeltaGenerator, view: View) -> None:
+def _draw_forecast_metric(place: DeltaGenerator, view: View, zone: str) -> None:
     forecast = view.forecast
     minutes = view.asked.minutes
     if forecast is None:
-        place.metric(f"In {minutes} min", UNKNOWN, help=view.outlook.missing)
+        why = view.outlook.missing or "It is not there yet."
+        place.metric(f"In {minutes} min", UNKNOWN, help=why)
         return
     shown, trust = forecast.horizon.minutes, percent_text(forecast.trust, 0)
     lean = bps_text(forecast.lean_bps, 1 if abs(forecast.lean_bps) < 10 else 0)
@@ -111,9 +115,10 @@ def _draw_forecast_metric(place: DeltaGenerator, view: View) -> None:
         delta_color="off",
         delta_arrow="off",
         help=(
-            f"For {forecast.target_time:%H:%M} UTC. 9 in 10: {price_text(forecast.low_90)} to"
-            f" {price_text(forecast.high_90)}. Below: how far the trees lean from the last price,"
-            f" and the trust that they have earned: {trust} of their lean is in the forecast."
+            f"For {time_text(forecast.target_time, zone)}. 9 in 10:"
+            f" {price_text(forecast.low_90)} to {price_text(forecast.high_90)}."
+            " Below: how far the trees lean from the last price, and the trust that they have"
+            f" earned: {trust} of their lean is in the forecast."
         ),
     )
 
@@ -135,7 +140,7 @@ def draw_price_line(frame: Frame) -> None:
 
 def draw_chart(frame: Frame) -> None:
     """Candles with both forecasts as fans."""
-    spec = shared_price_chart(frame.snapshot, frame.report, frame.book)
+    spec = shared_price_chart(frame.snapshot, frame.report, frame.book, frame.zone)
     live_chart(spec, key=PRICE_CHART)
     if frame.report.long.forecast is None:
         st.caption(f":material/hourglass_top: {_progress(frame)}")
@@ -154,18 +159,19 @@ def draw_signal(frame: Frame) -> None:
         st.markdown(f"**Signal** · {SIGNAL_WORDS[signal.side]}")
         st.caption(" ".join(signal.reasons))
         if signal.terms:
-            st.plotly_chart(shared_meter(signal), key="meter", config={"displayModeBar": False})
+            plain_chart(shared_meter(signal), key="meter", alt=meter_alt(signal), buttons=False)
         _draw_history(frame)
 
 
 def _draw_history(frame: Frame) -> None:
     """How often the rule would have bought, and how far away it was."""
-    said, figure = shared_history(frame.snapshot, frame.report)
+    said, figure = shared_history(frame.snapshot, frame.report, frame.zone)
     if not said:
         return
     st.caption(said)
     with st.expander("How far away it has been", icon=":material/timeline:"):
-        st.plotly_chart(figure, key="signal-history", config={"displayModeBar": False})
+        alt = "How far each of the last bars was from a purchase, in basis points."
+        plain_chart(figure, key="signal-history", alt=alt, buttons=False)
 
 
 def draw_tail(frame: Frame) -> None:
@@ -197,7 +203,7 @@ def draw_equity(frame: Frame) -> None:
     """The book's value over time, once there is something to show."""
     if not frame.book.ledger.fills:
         return
-    figure = shared_equity_chart(frame.snapshot, frame.book, 220)
+    figure = shared_equity_chart(frame.snapshot, frame.book, 220, frame.zone)
     if figure is not None:
         st.markdown("##### Your paper book")
-        st.plotly_chart(figure, key="equity-chart", config=CHART_CONFIG)
+        plain_chart(figure, key="equity-chart", alt=EQUITY_ALT)

@@ -14,10 +14,10 @@ from marketpulse.ui.cached import hub
 from marketpulse.words import age_text
 
 
-def draw_bar(shown: Snapshot, settings: Settings) -> None:
+def draw_bar(shown: Snapshot, settings: Settings, zone: str) -> None:
     """The one line on every page that says whose prices these are and how old."""
     if shown.has_candles:
-        bar = health.bar_text(shown, pd.Timedelta(seconds=settings.refresh))
+        bar = health.bar_text(shown, pd.Timedelta(seconds=settings.refresh), zone)
         # Small, but not as faint as a caption: a warning in it is to be seen.
         st.markdown(f":small[{bar}]")
 

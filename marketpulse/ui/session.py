@@ -1,11 +1,15 @@
 """Typed access to what Streamlit keeps for one visitor. Nothing else touches the session state."""
 
+from functools import lru_cache
+from urllib.parse import urlencode, urlsplit, urlunsplit
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 import streamlit as st
 
 from marketpulse.books import OWNER_PATTERN, Book, new_owner, owner_hash
 from marketpulse.settings import Settings
+from marketpulse.zones import UTC
 
 # Where the address says whose books are shown.
 BOOK = "book"
@@ -25,6 +29,8 @@ def owner() -> str:
         asked = st.query_params.get(BOOK, "")
         known = OWNER_PATTERN.fullmatch(asked) is not None
         st.session_state.unknown_owner = bool(asked) and not known
+        # Whoever has been here before comes with an address that names their book.
+        st.session_state.hints = not asked
         st.session_state.owner = asked if known else new_owner()
     kept: str = st.session_state.owner
     return kept
@@ -40,9 +46,27 @@ def came_with_no_owner() -> bool:
     return bool(st.session_state.get("unknown_owner", False))
 
 
+def wants_hints() -> bool:
+    """Whether figures are to be explained: at first to those who come with no book."""
+    owner()
+    return bool(st.session_state.hints)
+
+
+def want_hints(wanted: bool) -> None:
+    """Explain the figures, or stop doing so."""
+    st.session_state.hints = wanted
+
+
 def address() -> dict[str, str]:
     """The query of this session's own pages: the settings, and whose books they show."""
     return settings().to_query() | {BOOK: owner()}
+
+
+def link() -> str:
+    """The whole address of this page with its settings, to be given away: without the book."""
+    page = urlsplit(st.context.url or "")
+    query = urlencode(settings().to_query())
+    return urlunsplit((page.scheme, page.netloc, page.path or "/", query, ""))
 
 
 def settings() -> Settings:
@@ -56,6 +80,24 @@ def settings() -> Settings:
 def save_settings(changed: Settings) -> None:
     """Keep settings for the next rerun."""
     st.session_state.settings = changed
+
+
+def zone() -> str:
+    """IANA name of the time zone that times are told in."""
+    return browser_zone() if settings().zone == "local" else UTC
+
+
+def browser_zone() -> str:
+    """IANA name of the zone of the visitor's browser; UTC if it tells none that is known here."""
+    return _known_zone(st.context.timezone or UTC)
+
+
+@lru_cache(maxsize=64)
+def _known_zone(name: str) -> str:
+    try:
+        return ZoneInfo(name).key
+    except (KeyError, ValueError, OSError):  # a browser may say anything
+        return UTC
 
 
 def watching_replay() -> bool:

@@ -1,6 +1,6 @@
 """The sidebar: every knob of the settings, seeded from them and writing back to them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import streamlit as st
@@ -18,6 +18,7 @@ from marketpulse.settings import (
     REFERENCES,
     REPLAY_SPEEDS,
     SIZINGS,
+    ZONES,
     Settings,
 )
 from marketpulse.sources.catalogue import LIVE, is_recording
@@ -38,6 +39,7 @@ def draw_sidebar(page: str, settings: Settings, venue: str) -> None:
     """
     with st.sidebar:
         st.markdown("### :material/monitoring: Market Pulse")
+        st.markdown("##### Market")
         _draw_market(page, settings)
         st.markdown("##### Forecast")
         _draw_forecast(page, settings)
@@ -46,9 +48,8 @@ def draw_sidebar(page: str, settings: Settings, venue: str) -> None:
         st.markdown("##### Paper trading")
         _draw_costs(page, settings, venue)
         _draw_sizes(page, settings)
-        st.button(
-            "Reset all settings", on_click=_reset, width="stretch", icon=":material/restart_alt:"
-        )
+        st.markdown("##### Display")
+        _draw_display(page, settings)
 
 
 def _draw_market(page: str, settings: Settings) -> None:
@@ -85,7 +86,6 @@ def _draw_market(page: str, settings: Settings) -> None:
             "Replay speed (×)",
             "60 closes one bar every second. Another speed begins a new replay.",
         )
-    _slider(page, "refresh", settings.refresh)
 
 
 def _draw_forecast(page: str, settings: Settings) -> None:
@@ -172,6 +172,37 @@ def _draw_sizes(page: str, settings: Settings) -> None:
             _slider(page, name, getattr(settings, name))
 
 
+def _draw_display(page: str, settings: Settings) -> None:
+    _slider(page, "refresh", settings.refresh)
+    here = session.browser_zone()
+    _choice(
+        page,
+        "zone",
+        settings.zone,
+        ZONES,
+        "Times",
+        "UTC, or the time zone that your browser is set to. Downloaded files keep to UTC, and so"
+        " does the day of a limit.",
+        {"UTC": "UTC", "local": f"Local: {here}"}.__getitem__,
+    )
+    st.toggle(
+        "Explain the figures",
+        session.wants_hints(),
+        key=_seeded(page, "hints", session.wants_hints()),
+        on_change=_take_hints,
+        args=(page,),
+        help="A sentence for each of what is on the page. It is there on your first visit.",
+    )
+    with st.popover("Copy link", icon=":material/link:", width="stretch"):
+        st.caption("This page with these settings. Whose paper book you look at is not in it.")
+        st.code(session.link(), language=None, wrap_lines=True)
+    st.button("Reset all settings", on_click=_reset, width="stretch", icon=":material/restart_alt:")
+
+
+def _take_hints(page: str) -> None:
+    session.want_hints(st.session_state[_key(page, "hints")])
+
+
 def _take_fees(page: str, venue: str) -> None:
     """Carry the choice of fees into the settings: of a venue, or the visitor's own."""
     before, choice = session.settings(), st.session_state[_key(page, "fees")]
@@ -221,7 +252,13 @@ def _slider(page: str, name: str, value: float) -> None:
 
 
 def _choice(
-    page: str, name: str, value: Any, choices: Sequence[Any], label: str, text: str
+    page: str,
+    name: str,
+    value: Any,
+    choices: Sequence[Any],
+    label: str,
+    text: str,
+    in_words: Callable[[Any], str] = str,
 ) -> None:
     """One knob of a few values."""
     st.segmented_control(
@@ -231,6 +268,7 @@ def _choice(
         key=_seeded(page, name, value),
         on_change=_take,
         args=(page, name),
+        format_func=in_words,
         required=True,
         help=text,
     )

@@ -11,6 +11,7 @@ from marketpulse.tickets import Deed, Ticket, ordered
 from marketpulse.ui import book, session
 from marketpulse.ui.frame import Frame
 from marketpulse.words import money_text, price_text
+from marketpulse.zones import time_text
 
 
 def carry_out(ticket: Ticket, hub: Hub, market: Market, key: BookKey) -> None:
@@ -51,9 +52,9 @@ def draw_ticket(frame: Frame) -> None:
     free = not (refusal or book.waiting(frame.book))
     for deed, label, possible in labels:
         _draw_button(frame, deed, label, amount, possible and free)
-    book.draw_waiting(frame.book)
+    book.draw_waiting(frame.book, frame.zone)
     if not book.waiting(frame.book):
-        _draw_last_order(frame.book.ledger.events, currency)
+        _draw_last_order(frame.book.ledger.events, currency, frame.zone)
 
 
 def _draw_button(frame: Frame, deed: Deed, label: str, amount: float, possible: bool) -> None:
@@ -77,7 +78,7 @@ def _draw_button(frame: Frame, deed: Deed, label: str, amount: float, possible: 
     )
 
 
-def _draw_last_order(events: tuple[Event, ...], currency: str) -> None:
+def _draw_last_order(events: tuple[Event, ...], currency: str, zone: str) -> None:
     """What became of the last order: a receipt, or the reason why there is none."""
     answers = (event for event in reversed(events) if isinstance(event, Order | Fill | Rejection))
     last = next(answers, None)
@@ -85,8 +86,9 @@ def _draw_last_order(events: tuple[Event, ...], currency: str) -> None:
         st.warning(last.sentence, icon=":material/block:")
     elif isinstance(last, Fill):
         fee = money_text(float(last.fee), currency)
+        when = time_text(last.time, zone, "%H:%M:%S")
         who = " by the auto-pilot" if last.origin == "auto-pilot" else ""
         st.caption(
             f":material/check: {last.side.capitalize()} {last.quantity.normalize():f}"
-            f" at {price_text(float(last.price))}, fee {fee}, {last.time:%H:%M:%S} UTC{who}"
+            f" at {price_text(float(last.price))}, fee {fee}, {when}{who}"
         )

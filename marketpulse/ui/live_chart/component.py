@@ -9,16 +9,13 @@ import streamlit as st
 
 from marketpulse.ui.live_chart.library import served_library
 from marketpulse.ui.live_chart.spec import Spec, Tick
+from marketpulse.ui.plain_chart import plain_chart
 
 HERE = Path(__file__).parent
 CHART = '<div class="marketpulse-chart"></div>'
 TICK = '<i class="marketpulse-tick"></i>'
-# "plain" draws with st.plotly_chart.
+# "plain" draws with `plain_chart`.
 VARIABLE = "MARKETPULSE_CHART"
-PLAIN_CONFIG = {
-    "displaylogo": False,
-    "modeBarButtonsToRemove": ["select2d", "lasso2d", "sendChartToCloud"],
-}
 
 
 def live_chart(spec: Spec, *, key: str) -> None:
@@ -35,7 +32,7 @@ def live_chart(spec: Spec, *, key: str) -> None:
         told = {"chart": key, "figure": spec.json, "alt": spec.alt, "library": served_library()}
         _components()[0](key=key, data=told)
     else:
-        st.plotly_chart(spec.figure, key=key, config=PLAIN_CONFIG, alt=spec.alt)
+        plain_chart(spec.figure, key=key, alt=spec.alt)
 
 
 def price_line(tick: Tick, *, chart: str) -> None:
