@@ -387,9 +387,22 @@ class Market:
 
     def _publish(self) -> None:
         self._snapshot = replace(self._snapshot, progress=self._loading())
-        if self._snapshot.revision != self._published.revision:
-            self.prepare(self._snapshot)
-        self._published = self._snapshot
+        shown = self._snapshot
+        if self._only_reaches_back():
+            # Pages would be drawn anew for candles that they do not show.
+            before = self._published
+            shown = replace(
+                shown, candles=before.candles, report=before.report, revision=before.revision
+            )
+        if shown.revision != self._published.revision:
+            self.prepare(shown)
+        self._published = shown
+
+    def _only_reaches_back(self) -> bool:
+        """Whether older candles are still coming, and they are all that is new."""
+        known, before = self._snapshot, self._published
+        same = known.venue == before.venue and known.outlooks is before.outlooks
+        return self._history is not None and before.has_candles and same
 
     def _loading(self) -> str:
         if not self._snapshot.has_candles:

@@ -4,6 +4,7 @@ import pytest
 from marketpulse.errors import SourceUnavailable
 from marketpulse.sources.catalogue import (
     SERVER_VARIABLE,
+    candles_folder,
     is_recording,
     live_source,
     recorded_names,
@@ -40,7 +41,9 @@ def test_what_a_test_server_sends_is_not_kept_among_the_real_candles(tmp_path, m
         monkeypatch.setenv(SERVER_VARIABLE, server.url)
         source = live_source("gemini", tmp_path)
         list(source.pages("BTC/USD", start=NOW - pd.Timedelta(hours=2), now=NOW))
-    assert not any(tmp_path.iterdir())
+    assert any(candles_folder(tmp_path, server.url).rglob("*.parquet"))
+    others = (candles_folder(tmp_path, each) for each in (None, "http://127.0.0.1:9"))
+    assert not any(folder.exists() for folder in others)
 
 
 def test_a_venue_that_nobody_knows_is_one_sentence(tmp_path):

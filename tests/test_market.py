@@ -106,6 +106,16 @@ def test_candles_are_shown_before_there_are_forecasts():
     assert market.snapshot.progress == "Loading history: 1,000 of 20,160 minutes"
 
 
+def test_while_older_candles_come_only_the_progress_moves_and_then_all_are_there():
+    market = opened(Pages(RECORDING))
+    first = market.step(NOW)
+    second = market.step(NOW)
+    assert second.candles is first.candles
+    assert second.mark((MINUTE, LONG)) == first.mark((MINUTE, LONG))
+    assert second.progress == "Loading history: 2,000 of 20,160 minutes"
+    assert len(settled(market).candles) > 2_000
+
+
 def test_a_market_that_watched_bars_come_says_what_one_that_starts_late_says():
     watching = opened(RecordedSource(RECORDING), NOW - pd.Timedelta(hours=5))
     for minutes in range(-300, 1, 1):

@@ -2,6 +2,7 @@
 
 import os
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 
 from marketpulse.errors import SourceUnavailable
@@ -68,9 +69,19 @@ def live_source(name: str, home: Path) -> CandleSource:
     """
     server = stand_in()
     names = [venue for venue in LIVE if venue != AUTO] if name == AUTO else [name]
-    # What a test server sends never happened: it must not be found among the real candles.
-    cache = None if server else CandleCache(home / "candles")
-    return ChainSource([_venue(each, server) for each in names], cache)
+    kept = CandleCache(candles_folder(home, server))
+    return ChainSource([_venue(each, server) for each in names], kept)
+
+
+def candles_folder(home: Path, server: str | None) -> Path:
+    """Where the candles of venues are kept, or those of a server that stands for all of them.
+
+    What such a server sends never happened: it must not be found among the real candles, nor
+    among those of another server.
+    """
+    if server is None:
+        return home / "candles"
+    return home / "stand-ins" / sha256(server.encode()).hexdigest()[:16]
 
 
 @cache

@@ -38,8 +38,6 @@ from marketpulse.zones import UTC
 if TYPE_CHECKING:
     from marketpulse.bookfile import Imported
 
-# Allocations before a collection of the youngest generation, and how many of each before the next.
-RARE_COLLECTIONS = (100_000, 50, 50)
 # Reports, figures or tables of one kind.
 KEPT = 64
 
@@ -49,12 +47,10 @@ def hub() -> Hub:
     """The one hub of this process.
 
     Before its worker begins to import the heavy libraries, the collector is told to leave alone
-    what is imported already, and to look less often: the imports would set it off hundreds of
-    times, and a page would wait for each. Streamlit collects after every rerun anyway.
+    what is there by now.
     """
     keep_clicks()
     gc.freeze()
-    gc.set_threshold(*RARE_COLLECTIONS)
     made = Hub(database=_secret(DATABASE_VARIABLE))
     made.prepare = _prepare
     return made

@@ -42,7 +42,7 @@ ICON = Path(__file__).with_name("icon.svg")
 # How long the visitor waits for live candles before the replay of the sample begins.
 PATIENCE = pd.Timedelta(seconds=2.5)
 # While a fresh market is being loaded and trained, the page looks more often.
-LOADING_REFRESH_MS = 500
+LOADING_REFRESH_MS = 250
 # The same while an order waits for its price.
 WAITING_REFRESH_MS = 500
 LOADING = pd.Timedelta(minutes=1)
@@ -175,7 +175,7 @@ def _look(stopwatch: Stopwatch) -> Frame:
 def _face(frame: Frame) -> tuple[object, ...]:
     """All that the page shows besides what moves: while it is the same, so is the page."""
     shown, live = frame.snapshot, frame.live
-    progress = shown.progress if frame.report.long.forecast is None else ""
+    progress = "" if shown.has_candles else shown.progress
     market = (shown.mark(frame.settings.horizons), progress, shown.ended)
     trouble = (aged_problem(shown), shown.record_problem, hub().worker_errors.get(shown.key))
     held = (frame.book.id, frame.book.sequence, book.problem(frame.hub, frame.book))

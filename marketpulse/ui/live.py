@@ -142,12 +142,6 @@ def draw_chart(frame: Frame) -> None:
     """Candles with both forecasts as fans."""
     spec = shared_price_chart(frame.snapshot, frame.report, frame.book, frame.zone)
     live_chart(spec, key=PRICE_CHART)
-    if frame.report.long.forecast is None:
-        st.caption(f":material/hourglass_top: {_progress(frame)}")
-
-
-def _progress(frame: Frame) -> str:
-    return frame.snapshot.progress or frame.report.long.outlook.missing
 
 
 def draw_signal(frame: Frame) -> None:
