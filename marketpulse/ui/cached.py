@@ -206,13 +206,15 @@ def shared_pulse(snapshot: Snapshot, seen: Report) -> str:
 
 
 @st.cache_resource(show_spinner=False)
-def _meters() -> Shelf[go.Figure]:
+def _meters() -> Shelf[Spec]:
     return Shelf(KEPT)
 
 
-def shared_meter(signal: Signal) -> go.Figure:
+def shared_meter(signal: Signal) -> Spec:
     """The break-even meter of a signal with terms, drawn once for everybody who has the same."""
-    return _meters().get(signal, lambda: signal_charts.meter_chart(signal))
+    return _meters().get(
+        signal, lambda: Spec.of(signal_charts.meter_chart(signal), signal_charts.meter_alt(signal))
+    )
 
 
 @st.cache_resource(show_spinner=False)

@@ -9,7 +9,6 @@ from marketpulse.charts import EQUITY_ALT
 from marketpulse.ledger import FLAT, equity
 from marketpulse.report import View
 from marketpulse.settings import PRESET_HELP, PRESETS
-from marketpulse.signal_charts import meter_alt
 from marketpulse.signals import Signal, Thresholds
 from marketpulse.tables import preset_lines, source_lines, tail_table
 from marketpulse.ui.cached import (
@@ -153,7 +152,8 @@ def draw_signal(frame: Frame) -> None:
         st.markdown(f"**Signal** · {SIGNAL_WORDS[signal.side]}")
         st.caption(" ".join(signal.reasons))
         if signal.terms:
-            plain_chart(shared_meter(signal), key="meter", alt=meter_alt(signal), buttons=False)
+            meter = shared_meter(signal)
+            live_chart(meter, key="meter", height=meter.figure.layout.height, buttons=False)
         _draw_history(frame)
 
 
@@ -163,9 +163,16 @@ def _draw_history(frame: Frame) -> None:
     if not said:
         return
     st.caption(said)
-    with st.expander("How far away it has been", icon=":material/timeline:"):
+    past = st.expander(
+        "How far away it has been",
+        key="signal-history-open",
+        icon=":material/timeline:",
+        on_change="rerun",
+    )
+    if past.open:
         alt = "How far each of the last bars was from a purchase, in basis points."
-        plain_chart(figure, key="signal-history", alt=alt, buttons=False)
+        with past:
+            plain_chart(figure, key="signal-history", alt=alt, buttons=False)
 
 
 def draw_tail(frame: Frame) -> None:

@@ -22,6 +22,8 @@ export default function ({ data, parentElement }) {
     chart.figure = JSON.parse(data.figure);
   }
   chart.library = data.library;
+  chart.config = { ...CONFIG, displayModeBar: data.buttons ? "hover" : false };
+  if (data.height) box.style.height = `${data.height}px`;
   chart.alt = data.alt;
   chart.theme = theme(box);
   draw(chart);
@@ -37,7 +39,7 @@ function begin(box, name) {
     chart.held = false;
     if (chart.waiting) draw(chart);
   };
-  addEventListener("marketpulse-tick", () => draw(chart), heard);
+  addEventListener("marketpulse-tick", (event) => event.detail === name && draw(chart), heard);
   // A drag would be cut short by drawing; Plotly lets the whole window follow one.
   box.addEventListener("pointerdown", hold, { ...heard, capture: true });
   addEventListener("pointerup", release, { ...heard, capture: true });
@@ -66,7 +68,7 @@ async function draw(chart) {
     while (chart.waiting && !chart.held && !chart.left.signal.aborted) {
       chart.waiting = false;
       const { data, layout } = shown(chart);
-      await Plotly.react(chart.box, data, layout, CONFIG);
+      await Plotly.react(chart.box, data, layout, chart.config);
       chart.drawn = true;
       describe(chart);
       hover(chart);

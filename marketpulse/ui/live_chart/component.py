@@ -18,7 +18,7 @@ TICK = '<i class="marketpulse-tick"></i>'
 VARIABLE = "MARKETPULSE_CHART"
 
 
-def live_chart(spec: Spec, *, key: str) -> None:
+def live_chart(spec: Spec, *, key: str, height: int | None = None, buttons: bool = True) -> None:
     """Draw a chart that stays as the visitor left it.
 
     Parameters
@@ -27,12 +27,16 @@ def live_chart(spec: Spec, *, key: str) -> None:
         Let it be the same from one closed bar to the next: then it is not sent again.
     key : str
         Tells it from the page's other charts.
+    height : int, optional
+        Pixels; without it a large one that depends on the width of the page.
+    buttons : bool
+        Whether it can be zoomed by buttons in its corner.
     """
     if stays_in_place():
         told = {"chart": key, "figure": spec.json, "alt": spec.alt, "library": served_library()}
-        _components()[0](key=key, data=told)
+        _components()[0](key=key, data=told | {"height": height, "buttons": buttons})
     else:
-        plain_chart(spec.figure, key=key, alt=spec.alt)
+        plain_chart(spec.figure, key=key, alt=spec.alt, buttons=buttons)
 
 
 def price_line(tick: Tick, *, chart: str) -> None:

@@ -1,4 +1,4 @@
 export default ({ data }) => {
   (globalThis.marketPulseTicks ??= new Map()).set(data.chart, data);
-  dispatchEvent(new Event("marketpulse-tick"));
+  dispatchEvent(new CustomEvent("marketpulse-tick", { detail: data.chart }));
 };
