@@ -57,6 +57,8 @@ class Outlook:
         What the current model's features are worth; empty until it has been measured.
     calls : pandas.DataFrame
         Visitors' calls on record, as `marketpulse.store.ForecastRecord.calls` returns them.
+    mark : tuple
+        Equal as long as nothing here changed; what features are worth may count a bar late.
     """
 
     horizon: Horizon
@@ -68,10 +70,12 @@ class Outlook:
     pending: int = 0
     importance: pd.DataFrame = field(default_factory=pd.DataFrame)
     calls: pd.DataFrame = field(default_factory=pd.DataFrame)
+    mark: Mark = field(init=False, repr=False, compare=False)
 
-    @property
-    def mark(self) -> Mark:
-        """Equal as long as nothing here changed; what features are worth may count a bar late."""
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "mark", self._marked())
+
+    def _marked(self) -> Mark:
         tables = (self.predictions, self.settled, self.recorded)
         ends = [(len(table), table.index[-1] if len(table) else None) for table in tables]
         newest = self.forecast.as_of if self.forecast is not None else None
@@ -117,6 +121,8 @@ class Snapshot:
         far apart, or after it was set back.
     cache_problem : str
         Why candles are not kept on disk, as a sentence; empty if they are, or need not be.
+    as_of : pandas.Timestamp or None
+        Close time of the newest closed bar.
     """
 
     key: MarketKey
@@ -136,6 +142,12 @@ class Snapshot:
     clock_offset: pd.Timedelta = NO_OFFSET
     clock_known: bool = True
     cache_problem: str = ""
+    as_of: pd.Timestamp | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        # A page asks for it a hundred times.
+        newest = self.candles.index[-1] + ONE_MINUTE if self.has_candles else None
+        object.__setattr__(self, "as_of", newest)
 
     def seen_at(self, wall: pd.Timestamp) -> "Snapshot":
         """The same, but as old as it is at a wall-clock time after it was published.
@@ -151,11 +163,6 @@ class Snapshot:
     def has_candles(self) -> bool:
         """Whether there is anything to draw."""
         return not self.candles.empty
-
-    @property
-    def as_of(self) -> pd.Timestamp | None:
-        """Close time of the newest closed bar."""
-        return self.candles.index[-1] + ONE_MINUTE if self.has_candles else None
 
     def mark(self, horizons: Iterable[Horizon]) -> Mark:
         """Equal as long as neither the candles nor the forecasts of these horizons changed."""

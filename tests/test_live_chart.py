@@ -32,7 +32,7 @@ def page():
     from marketpulse.ui.live_chart import Tick, live_chart, price_line
     from tests.test_live_chart import FIGURE, Spec
 
-    live_chart(Spec.of(FIGURE, "Two points."), key="chart")
+    live_chart(Spec.of(FIGURE.to_dict(), "Two points."), key="chart")
     price_line(Tick.of(101.0, 100.0), chart="chart")
 
 
@@ -41,11 +41,11 @@ def drawn(kind):
 
 
 def test_a_spec_leaves_colours_and_height_to_the_page():
-    spec = Spec.of(FIGURE, "Two points.")
+    spec = Spec.of(FIGURE.to_dict(), "Two points.")
     told = json.loads(spec.json)
     assert told["layout"] == {}
     assert told["data"][0]["y"] == [3.0, 4.0]
-    assert spec.figure is FIGURE
+    assert spec.figure == FIGURE
     assert FIGURE.layout.height == 560
 
 

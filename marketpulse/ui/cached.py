@@ -73,6 +73,9 @@ def _prepare(snapshot: Snapshot, settings: Settings) -> None:
     if snapshot.has_candles:
         _shared_chart(snapshot, seen, ())
         shared_pulse(snapshot, seen)
+    if not seen.decisions.empty:
+        shared_history(snapshot, seen)
+        shared_tail_table(snapshot, seen)
 
 
 @st.cache_data(ttl="1min", show_spinner=False)
@@ -111,7 +114,7 @@ def _shared_chart(
 
     def drawn() -> Spec:
         figure = charts.price_chart(snapshot.candles, minute, long, fills, past=past, zone=zone)
-        return Spec.of(figure, charts.price_alt(snapshot.candles, (minute, long), zone))
+        return Spec.of(figure.to_dict(), charts.price_alt(snapshot.candles, (minute, long), zone))
 
     key = (snapshot.mark(seen.settings.horizons), seen.settings.tail, fills, zone)
     return _price_charts().get(key, drawn)
@@ -213,24 +216,32 @@ def _meters() -> Shelf[Spec]:
 def shared_meter(signal: Signal) -> Spec:
     """The break-even meter of a signal with terms, drawn once for everybody who has the same."""
     return _meters().get(
-        signal, lambda: Spec.of(signal_charts.meter_chart(signal), signal_charts.meter_alt(signal))
+        signal,
+        lambda: Spec.of(signal_charts.meter_content(signal), signal_charts.meter_alt(signal)),
     )
 
 
 @st.cache_resource(show_spinner=False)
-def _histories() -> Shelf[tuple[str, go.Figure]]:
+def _tail_tables() -> Shelf[pd.DataFrame]:
     return Shelf(KEPT)
 
 
-def shared_history(snapshot: Snapshot, seen: Report, zone: str) -> tuple[str, go.Figure]:
-    """How often the rule fired over the tail in a sentence, and how far away it was as a figure."""
+def shared_tail_table(snapshot: Snapshot, seen: Report) -> pd.DataFrame:
+    """The metrics of both tails, counted once per closed bar."""
+    key = (snapshot.mark(seen.settings.horizons), seen.settings.horizons, seen.settings.tail)
+    return _tail_tables().get(key, lambda: tables.tail_table(seen))
 
-    def drawn() -> tuple[str, go.Figure]:
-        past = history(seen.decisions, Thresholds.of(seen.settings), seen.costs)
-        return signal_charts.history_line(past), signal_charts.history_chart(past, zone)
 
-    key = (snapshot.mark(seen.settings.horizons), seen.settings, seen.costs, zone)
-    return _histories().get(key, drawn)
+@st.cache_resource(show_spinner=False)
+def _histories() -> Shelf[pd.DataFrame]:
+    return Shelf(KEPT)
+
+
+def shared_history(snapshot: Snapshot, seen: Report) -> pd.DataFrame:
+    """How far away the rule was over the tail, and where it fired."""
+    key = (snapshot.mark(seen.settings.horizons), seen.settings, seen.costs)
+    at = Thresholds.of(seen.settings)
+    return _histories().get(key, lambda: history(seen.decisions, at, seen.costs))
 
 
 @st.cache_resource(show_spinner=False)

@@ -9,14 +9,16 @@ from marketpulse.charts import EQUITY_ALT
 from marketpulse.ledger import FLAT, equity
 from marketpulse.report import View
 from marketpulse.settings import PRESET_HELP, PRESETS
+from marketpulse.signal_charts import history_chart, history_line
 from marketpulse.signals import Signal, Thresholds
-from marketpulse.tables import preset_lines, source_lines, tail_table
+from marketpulse.tables import preset_lines, source_lines
 from marketpulse.ui.cached import (
     shared_equity_chart,
     shared_history,
     shared_meter,
     shared_price_chart,
     shared_pulse,
+    shared_tail_table,
 )
 from marketpulse.ui.frame import Frame
 from marketpulse.ui.live_chart import Tick, live_chart, price_line
@@ -153,13 +155,14 @@ def draw_signal(frame: Frame) -> None:
         st.caption(" ".join(signal.reasons))
         if signal.terms:
             meter = shared_meter(signal)
-            live_chart(meter, key="meter", height=meter.figure.layout.height, buttons=False)
+            live_chart(meter, key="meter", height=meter.height, buttons=False)
         _draw_history(frame)
 
 
 def _draw_history(frame: Frame) -> None:
     """How often the rule would have bought, and how far away it was."""
-    said, figure = shared_history(frame.snapshot, frame.report, frame.zone)
+    history = shared_history(frame.snapshot, frame.report)
+    said = history_line(history)
     if not said:
         return
     st.caption(said)
@@ -172,6 +175,7 @@ def _draw_history(frame: Frame) -> None:
     if past.open:
         alt = "How far each of the last bars was from a purchase, in basis points."
         with past:
+            figure = history_chart(history, frame.zone)
             plain_chart(figure, key="signal-history", alt=alt, buttons=False)
 
 
@@ -184,7 +188,7 @@ def draw_tail(frame: Frame) -> None:
     st.markdown("\n".join(f"- **{each} min**: the trees: {said}." for each, said in verdicts))
     if report.minute.tail or report.long.tail:
         st.caption(source_lines(report))
-        st.table(tail_table(report), border="horizontal")
+        st.table(shared_tail_table(frame.snapshot, report), border="horizontal")
 
 
 def draw_presets(frame: Frame) -> None:

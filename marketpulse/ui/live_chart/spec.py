@@ -1,7 +1,8 @@
 """What is sent to the browser: the figure, and the price that moves between figures."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import plotly.graph_objects as go
 from plotly.io.json import to_json_plotly
@@ -15,26 +16,37 @@ class Spec:
 
     Attributes
     ----------
-    figure : plotly.graph_objects.Figure
+    content : mapping of str to Any
+        The figure's data and layout.
     json : str
         The figure without template and height: those come from the page's theme and width.
     alt : str
         What the figure shows, for those who do not see it.
     """
 
-    figure: go.Figure
+    content: Mapping[str, Any]
     json: str
     alt: str
 
+    @property
+    def figure(self) -> go.Figure:
+        """For where the browser cannot draw it from what it is told."""
+        return go.Figure(self.content)
+
+    @property
+    def height(self) -> int | None:
+        """Pixels that it is made for, if any."""
+        height: int | None = self.content["layout"].get("height")
+        return height
+
     @classmethod
-    def of(cls, figure: go.Figure, alt: str) -> Self:
-        """The spec of a figure, which is not to be changed any more."""
-        content = figure.to_dict()
+    def of(cls, content: Mapping[str, Any], alt: str) -> Self:
+        """The spec of a figure's data and layout, which are not to be changed any more."""
         layout = content["layout"]
         # Figures that are made while Streamlit runs have a template of placeholders for colours.
         unwanted = ("template", "height")
-        content["layout"] = {name: layout[name] for name in layout if name not in unwanted}
-        return cls(figure, to_json_plotly(content), alt)
+        kept = {name: layout[name] for name in layout if name not in unwanted}
+        return cls(content, to_json_plotly({"data": content["data"], "layout": kept}), alt)
 
 
 @dataclass(frozen=True, slots=True)
