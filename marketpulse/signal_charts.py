@@ -1,14 +1,17 @@
 """Figures of a signal: what its sum is made of, and how far away it has been."""
 
+from textwrap import wrap
+
 import pandas as pd
 import plotly.graph_objects as go
 
 from marketpulse.charts import DOWN, NEUTRAL, UP, time_axis
 from marketpulse.fans import Trace
 from marketpulse.signals import Signal, blocker
+from marketpulse.words import points_text
 from marketpulse.zones import UTC, local_times
 
-ROW = 27
+ROW, LINE = 30, 18
 DISTANCE = "distance"
 
 
@@ -30,7 +33,7 @@ def meter_content(signal: Signal) -> Trace:
         starts.append(running)
         running += term.bps
     sizes = [float(term.bps) for term in signal.terms] + [distance]
-    names = [f"{term.label.capitalize()}{' ◀' * (term is blocks)}" for term in signal.terms]
+    names = [_name(term.label, marked=term is blocks) for term in signal.terms]
     faint = [0.55 if blocks is not None and term is not blocks else 1.0 for term in signal.terms]
     colours = [UP if size > 0 else DOWN for size in sizes[:-1]] + [NEUTRAL]
     bars = {
@@ -44,11 +47,18 @@ def meter_content(signal: Signal) -> Trace:
         "hovertemplate": "%{y}: %{customdata:+.1f} bps<extra></extra>",
     }
     layout = {
-        "height": 40 + ROW * len(sizes),
+        "height": 16 + ROW * len(sizes),
         "margin": {"l": 0, "r": 46, "t": 4, "b": 0},
         "annotations": [_number(row, size) for row, size in enumerate(sizes)],
-        "xaxis": {"ticksuffix": " bps", "nticks": 4, "zeroline": False, "automargin": True},
-        "yaxis": {"autorange": "reversed", "automargin": True, "type": "category"},
+        # Beside the price chart there is little room: the names of the terms need it most.
+        "xaxis": {"showticklabels": False, "nticks": 4, "zeroline": False},
+        "minreducedwidth": 50,
+        "yaxis": {
+            "autorange": "reversed",
+            "automargin": True,
+            "type": "category",
+            "tickfont": {"size": 11},
+        },
         "shapes": [_zero("x")],
         "bargap": 0.25,
         "showlegend": False,
@@ -64,15 +74,21 @@ def meter_chart(signal: Signal) -> go.Figure:
 
 def meter_alt(signal: Signal) -> str:
     """What `meter_chart` shows, in words."""
-    terms = ", ".join(f"{term.label} {term.bps:+.1f}" for term in signal.terms)
-    distance = signal.distance_bps or 0.0
-    return f"What the sum is made of, in basis points: {terms}; distance {distance:+.1f}."
+    terms = ", ".join(f"{term.label} {points_text(term.bps)}" for term in signal.terms)
+    distance = points_text(signal.distance_bps or 0.0)
+    return f"What the sum is made of, in basis points: {terms}; distance {distance}."
+
+
+def _name(label: str, *, marked: bool) -> str:
+    """What a row is called, in lines that are short enough for a narrow chart."""
+    name = f"{label.capitalize()}\u00a0◀" if marked else label.capitalize()
+    return "<br>".join(wrap(name, LINE))
 
 
 def _number(row: int, bps: float) -> Trace:
     """The figure of a row, beside the bars: within them there is not always room."""
     place = {"xref": "paper", "x": 1, "xanchor": "left", "y": row, "showarrow": False}
-    return {"text": f"{bps:+.1f}", **place}
+    return {"text": points_text(bps), **place}
 
 
 def history_chart(history: pd.DataFrame, zone: str = UTC) -> go.Figure:

@@ -80,7 +80,7 @@ def test_each_term_of_the_meter_begins_where_the_ones_before_it_ended():
 
 def test_the_meter_marks_the_term_at_which_the_sum_is_used_up_and_no_other():
     bars = meter_chart(blocked(("move", 10), ("fees", -8), ("spread", -6), ("margin", -1))).data[0]
-    assert list(bars.y) == ["Move", "Fees", "Spread ◀", "Margin", "Distance"]
+    assert list(bars.y) == ["Move", "Fees", "Spread\u00a0◀", "Margin", "Distance"]
     assert list(bars.marker.opacity) == [0.55, 0.55, 1, 0.55, 1]
 
 

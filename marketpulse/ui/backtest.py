@@ -209,7 +209,8 @@ def _draw_map(frame: Frame, forecasts: Forecasts) -> None:
         on_click=lambda: _take_clicked(made, centre),
     )
     st.caption(
-        "Colour: what it made, in percent. Number: trades. The ring: your sliders. Click a cell,"
+        "Colour: what it made, in percent. Number, where there is room: trades. The ring: your"
+        " sliders. Click a cell,"
         " or choose one below, to give its values to the sliders."
     )
     _draw_choice(made)

@@ -39,6 +39,7 @@ PAGES = (
 )
 # A file of our own: a named icon would be fetched from another host.
 ICON = Path(__file__).with_name("icon.svg")
+STYLE = f"<style>{Path(__file__).with_name('style.css').read_text('utf-8')}</style>"
 # How long the visitor waits for live candles before the replay of the sample begins.
 PATIENCE = pd.Timedelta(seconds=2.5)
 # While a fresh market is being loaded and trained, the page looks more often.
@@ -46,16 +47,6 @@ LOADING_REFRESH_MS = 250
 # The same while an order waits for its price.
 WAITING_REFRESH_MS = 500
 LOADING = pd.Timedelta(minutes=1)
-# The timer shows nothing, yet its frame would take a line of the page. Hints stand in as many
-# columns as there is room for. On a phone of 390 pixels all pages have their links in one row.
-STYLE = """<style>
-.st-key-timer { height: 0; overflow: hidden; }
-.st-key-hints ul { columns: 18rem; column-gap: 2rem; margin: 0 0 1rem; }
-.st-key-hints li { break-inside: avoid; margin: 0 0 0.25rem 1rem; font-size: 0.875rem; }
-@media (max-width: 640px) {
-  .st-key-pages a > span:has([data-testid="stIconMaterial"]) { display: none; }
-}
-</style>"""
 
 
 class Stopwatch:

@@ -24,7 +24,7 @@ def draw_figures(frame: Frame) -> None:
     """Ages, gaps, dropped rows and the clock in one row."""
     if frame.snapshot.has_candles:
         refresh = pd.Timedelta(seconds=frame.settings.refresh)
-        _draw_row(health.figures(frame.snapshot, shared_gaps(frame.snapshot), refresh))
+        _draw_row(health.figures(frame.snapshot, shared_gaps(frame.snapshot), refresh), "candles")
 
 
 def draw_vitals() -> None:
@@ -40,11 +40,11 @@ def draw_vitals() -> None:
         shared=shared_things(),
         on_disk=kept_on_disk(),
     )
-    _draw_row(vitals.figures(here.counters, load))
+    _draw_row(vitals.figures(here.counters, load), "vitals")
 
 
-def _draw_row(figures: Sequence[Figure]) -> None:
-    with st.container(horizontal=True, gap="medium"):
+def _draw_row(figures: Sequence[Figure], key: str) -> None:
+    with st.container(horizontal=True, gap="medium", key=key):
         for figure in figures:
             st.metric(
                 figure.label,

@@ -198,7 +198,7 @@ def draw_presets(frame: Frame) -> None:
     st.markdown("##### Would acting on it have paid?")
     lines = preset_lines(frame.report)
     for column, name in zip(st.columns(len(PRESETS)), PRESETS, strict=True):
-        with column.container(border=True):
+        with column.container(border=True, height="stretch"):
             st.markdown(f"**{name}**")
             st.caption(f"{PRESET_HELP[name]} {lines[name]}.")
             st.button("Use it", key=f"use-{name}", on_click=use_preset, args=(name,))
