@@ -83,10 +83,12 @@ def run(
     if decisions.empty:
         return Outcome(0, 0, 0.0, Ledger())
     tape = taped(decisions, candles, trading.costs)
+    if not len(tape):
+        return Outcome(0, 0, 0.0, Ledger())
     made = deals(tape, Broker(tape, trading), Gated(thresholds, gate))
     ledger = book_of(tape, made, trading)
     bought = sum(deal.side == Side.BUY for deal in made)
-    return Outcome(len(decisions), bought, net(tape, ledger, trading), ledger)
+    return Outcome(len(tape), bought, net(tape, ledger, trading), ledger)
 
 
 @dataclass(frozen=True, slots=True)

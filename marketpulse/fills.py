@@ -141,9 +141,12 @@ def first_price(
 def volume_before(time: pd.Timestamp, candles: pd.DataFrame) -> float | None:
     """Mean volume of the last 20 bars that had closed by ``time``, in base currency.
 
-    Bars of unknown volume are passed over; None if there is no other.
+    They end with one that was traded in: that the next ones were empty is not known before another
+    trade comes. Bars of unknown volume are passed over; None if there is no other.
     """
     closed = _row(candles, time - ONE_MINUTE, "right")
+    if closed:
+        closed -= int(candles["filled"].to_numpy()[closed - 1 :: -1].argmin())
     return mean_volume(candles["volume"].to_numpy(dtype="float64"), closed)
 
 

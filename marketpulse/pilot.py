@@ -133,10 +133,10 @@ def _order(
 
 
 def _amount(ledger: Ledger, seen: Report, symbol: str, price: float) -> Decimal:
-    """What a purchase spends, in quote currency; 0 if there is no cash."""
+    """What a purchase spends, in quote currency; 0 if there is no cash for a share of equity."""
     chosen, cash, costs = seen.settings, ledger.cash, seen.costs
-    if chosen.sizing == "fixed":
-        return sizing.fixed(chosen.ticket, cash, costs)
+    if chosen.sizing == "fixed":  # whole or, for want of cash, refused: as in a backtest
+        return orders.amount_of(chosen.ticket)
     worth, share = equity(ledger, {symbol: price}), chosen.share / 100
     forecast = seen.long.forecast
     if chosen.sizing == "share" or forecast is None:

@@ -1,4 +1,4 @@
-"""How much the auto-pilot buys: an amount of quote currency that the cash can always pay.
+"""How much the auto-pilot buys for a share: an amount of quote currency that the cash can pay.
 
 Every size is cut down to 8 decimal places and to what is left of the cash after the fee. Spread and
 impact make the quantity smaller, not the amount larger. 0 means that nothing can be bought.
@@ -7,7 +7,7 @@ impact make the quantity smaller, not the amount larger. 0 means that nothing ca
 from decimal import ROUND_DOWN, Decimal, localcontext
 
 from marketpulse.costs import Costs
-from marketpulse.money import CONTEXT, Number, decimal, to_step
+from marketpulse.money import CONTEXT, decimal, to_step
 
 # An order below the smallest size is enlarged to it by at most this fraction, or not placed.
 LARGEST_RISE = Decimal("0.3")
@@ -36,17 +36,6 @@ def affordable(cash: Decimal, costs: Costs) -> Decimal:
     with localcontext(CONTEXT) as context:
         context.rounding = ROUND_DOWN
         return to_step(max(cash, Decimal(0)) / (1 + decimal(costs.fee_bps).scaleb(-4)))
-
-
-def fixed(amount: Number, cash: Decimal, costs: Costs) -> Decimal:
-    """The same amount each time, in quote currency.
-
-    Raises
-    ------
-    ValueError
-        If the amount is negative or not finite.
-    """
-    return _clipped(_checked("amount", amount), cash, costs)
 
 
 def share_of_equity(share: float, equity: Decimal, cash: Decimal, costs: Costs) -> Decimal:
@@ -98,7 +87,7 @@ def volatility_scaled(
         return _clipped(amount, cash, costs)
 
 
-def _checked(what: str, value: Number) -> Decimal:
+def _checked(what: str, value: float) -> Decimal:
     number = decimal(value)
     if not number.is_finite() or number < 0:
         raise ValueError(f"the {what} must be at least 0 and finite, got {value}")

@@ -34,13 +34,16 @@ class Tape:
     known : mapping of str to ndarray of shape (n,)
         The columns of `marketpulse.signals.decision_table`.
     times : ndarray of shape (n,)
-        When each bar closed and was decided on.
+        When each bar closed and was decided on: bars in which something was traded, because an
+        empty one is told from one that is late only when the next trade comes.
     candle : ndarray of shape (n,)
         The candle at whose open an order of that time is filled; -1 if no price comes in time.
     again : ndarray of shape (n,)
         First row that is decided on after such an order: while it waits, nothing is.
     opened, opens, volume : ndarray of shape (m,)
         Of all candles.
+    traded : ndarray of shape (m,)
+        How many candles there are up to the last one that was traded in.
     venue : str
         Whose candles these are.
     """
@@ -52,6 +55,7 @@ class Tape:
     opened: Rows
     opens: Column
     volume: Column
+    traded: Rows
     venue: str
 
     def __len__(self) -> int:
@@ -71,8 +75,8 @@ class Tape:
 
     def volume_before(self, candle: int) -> float | None:
         """Mean volume before a candle opened, as a fill has it."""
-        closed = self.opened.searchsorted(self.opened[candle] - MINUTE_US, side="right")
-        return mean_volume(self.volume, int(closed))
+        closed = int(self.opened.searchsorted(self.opened[candle] - MINUTE_US, side="right"))
+        return mean_volume(self.volume, int(self.traded[closed - 1]) if closed else 0)
 
 
 def taped(decisions: pd.DataFrame, candles: pd.DataFrame, costs: Costs, *, venue: str = "") -> Tape:
@@ -89,11 +93,13 @@ def taped(decisions: pd.DataFrame, candles: pd.DataFrame, costs: Costs, *, venue
     venue : str
         Whose candles these are.
     """
-    times, opened = _microseconds(decisions.index), _microseconds(candles.index)
+    opened, filled = _microseconds(candles.index), candles["filled"].to_numpy()
+    decisions = decisions[~_empty(decisions.index, opened[filled])]
+    times = _microseconds(decisions.index)
     earliest = times + math.ceil(decimal(costs.latency_s).scaleb(6))
     latest = earliest + _WAIT_US
     # A bar without trades has no price of its own.
-    real = np.flatnonzero(~candles["filled"].to_numpy())
+    real = np.flatnonzero(~filled)
     found = np.append(real, -1)[opened[real].searchsorted(earliest)]
     stamped = np.append(opened, _NEVER)[found]
     in_time = stamped <= latest
@@ -106,8 +112,14 @@ def taped(decisions: pd.DataFrame, candles: pd.DataFrame, costs: Costs, *, venue
         opened=opened,
         opens=candles["open"].to_numpy(dtype="float64"),
         volume=candles["volume"].to_numpy(dtype="float64"),
+        traded=np.maximum.accumulate(np.where(filled, 0, np.arange(1, len(opened) + 1))),
         venue=venue,
     )
+
+
+def _empty(as_of: pd.Index, filled: Rows) -> npt.NDArray[np.bool_]:
+    """Whether nothing was traded in the bar that closed at each time. Shape (n,)."""
+    return np.isin(_microseconds(as_of) - MINUTE_US, filled)
 
 
 def timestamp(microseconds: np.int64) -> pd.Timestamp:

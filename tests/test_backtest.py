@@ -10,7 +10,7 @@ from marketpulse.events import Order, Side
 from marketpulse.horizons import ONE_MINUTE
 from marketpulse.ledger import Ledger, apply, fold
 from tests.books import BTC, deposit, fill
-from tests.build import START, walk
+from tests.build import START, candles, walk
 from tests.live_loop import lived, rejections
 from tests.markets import FREE, NAN, decisions, rough_market, rule, traded
 
@@ -190,6 +190,16 @@ def test_orders_that_no_price_reaches_in_time_are_given_up_as_live():
     book = lived(table, frame, asked, FREE, trading)
     assert run(table, frame, asked, FREE, trading).ledger.fills == book.fills
     assert rejections(book)
+
+
+def test_nothing_is_decided_on_a_bar_in_which_nothing_was_traded():
+    # Every row would buy, but the first bar that closed was empty.
+    table = decisions([100] * 4, rises=range(4))
+    frame = candles([100] * 6, volume=10, filled=[0])
+    made = run(table, frame, rule(), FREE, Trading(BTC, 10_000, 1_000, FREE))
+    assert (made.decisions, made.ledger.fills[0].time) == (3, START + 2 * ONE_MINUTE)
+    nothing = frame.assign(filled=True)
+    assert run(table, nothing, rule(), FREE, Trading(BTC, 10_000, 1_000, FREE)).decisions == 0
 
 
 def test_a_book_that_runs_dry_goes_on_as_live():

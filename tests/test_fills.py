@@ -315,6 +315,12 @@ def test_bars_of_unknown_volume_are_passed_over():
     assert volume_before(at(1), bars([1], volume=math.nan)) is None
 
 
+def test_whether_the_last_bars_were_empty_or_late_nobody_knows_so_they_do_not_count():
+    frame = bars([1] * 6, volume=[3, 0, 6, 0, 0, 5], filled=[1, 3, 4])
+    assert volume_before(at(5), frame) == volume_before(at(5), frame.iloc[:3]) == 3
+    assert volume_before(at(6), frame) == 14 / 6
+
+
 # What becomes of an order -------------------------------------------------------------------------
 
 

@@ -104,17 +104,22 @@ def test_a_wilder_market_is_bought_less(book, snapshot):
     assert float(order.amount) == pytest.approx(min(expected, 10_000))
 
 
-def test_no_more_than_the_cash_is_spent(snapshot):
+def test_a_fixed_amount_beyond_the_cash_is_ordered_and_refused_as_in_a_backtest(snapshot):
     poor = fold([Deposit("opening", snapshot.as_of, Decimal(300))])
-    (order,) = decide(poor, snapshot, ticket=1000)
-    assert order.amount == 300
-    (order,) = decide(poor, snapshot, ticket=1000, fee=10)
-    assert float(order.amount) == pytest.approx(300 / 1.001)
+    order, refusal = decide(poor, snapshot, ticket=1000)
+    assert order.amount == 1000
+    assert refusal.order == order.id
+    assert refusal.sentence.endswith("with the fee, but the cash is 300.00 USD.")
 
 
-def test_without_cash_nothing_is_ordered(snapshot):
+def test_a_share_is_cut_to_what_the_cash_pays_with_the_fee(book, snapshot):
+    (order,) = decide(book, snapshot, sizing="share", share=100, fee=10)
+    assert float(order.amount) == pytest.approx(10_000 / 1.001)
+
+
+def test_without_cash_no_share_is_ordered(snapshot):
     dust = fold([Deposit("opening", snapshot.as_of, Decimal("0.00000001"))])
-    assert decide(dust, snapshot, fee=10) == ()
+    assert decide(dust, snapshot, sizing="share", fee=10) == ()
 
 
 def test_a_purchase_that_a_limit_blocks_is_ordered_and_refused_by_its_name(book, snapshot):

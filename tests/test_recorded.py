@@ -9,6 +9,7 @@ import pytest
 
 from marketpulse.candles import CandleReport
 from marketpulse.errors import MalformedCandles, SourceUnavailable, UnknownSymbol
+from marketpulse.horizons import ONE_MINUTE
 from marketpulse.sources.recorded import (
     SAMPLE_PATH,
     RecordedSource,
@@ -17,6 +18,7 @@ from marketpulse.sources.recorded import (
     load,
     load_sample,
 )
+from tests.build import candles
 from tests.exchange_server import ramp
 
 HEADER = "time,open,high,low,close,volume"
@@ -193,6 +195,15 @@ def test_only_bars_that_have_closed_by_now_are_served(source: RecordedSource) ->
 def test_within_a_bar_the_quote_is_its_open(source: RecordedSource) -> None:
     quote = source.quote("BTC/USD", now=utc("2026-03-01 00:05:59"))
     assert (quote.price, quote.time) == (105, utc("2026-03-01 00:05"))
+
+
+def test_while_nothing_is_traded_the_quote_is_the_last_trade_s_and_as_old() -> None:
+    frame = candles([100, 101, 101, 101, 102], filled=[2, 3])
+    source = RecordedSource(Recording("gap.csv", "", "BTC/USD", frame, CandleReport(), ""))
+    times = [frame.index[0] + minutes * ONE_MINUTE for minutes in (1.5, 2, 3.9, 4)]
+    quotes = [source.quote("BTC/USD", now=now) for now in times]
+    assert [quote.price for quote in quotes] == [100, 101, 101, 101]
+    assert [quote.time for quote in quotes] == [*[frame.index[1]] * 3, frame.index[4]]
 
 
 def test_after_the_end_the_quote_is_the_last_close(source: RecordedSource) -> None:

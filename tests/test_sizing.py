@@ -7,15 +7,11 @@ from hypothesis import strategies as st
 from marketpulse.costs import Costs
 from marketpulse.ledger import fold
 from marketpulse.orders import buy
-from marketpulse.sizing import affordable, fixed, share_of_equity, volatility_scaled
+from marketpulse.sizing import affordable, share_of_equity, volatility_scaled
 from tests.books import carried_out, deposit, terms
 
 FREE = Costs(0)
 THOUSAND = Decimal(1000)
-
-
-def test_a_fixed_amount_is_the_same_each_time():
-    assert fixed(250.0, THOUSAND, FREE) == fixed(250.0, Decimal(251), FREE) == 250
 
 
 def test_a_share_of_equity_counts_what_is_held_as_well():
@@ -38,22 +34,18 @@ def test_a_size_beyond_the_cash_is_clipped_to_what_is_left_after_the_fee():
     costs = Costs(999, half_spread_bps=50)
     most = affordable(THOUSAND, costs)
     assert most == Decimal("909.17356123")
-    assert fixed(5000, THOUSAND, costs) == most
     assert share_of_equity(1, THOUSAND, THOUSAND, costs) == most
     assert volatility_scaled(1, 0.01, THOUSAND, THOUSAND, costs) == most
 
 
 def test_without_cash_nothing_is_bought():
     for cash in (Decimal(0), Decimal("-1")):
-        assert fixed(10, cash, FREE) == 0
         assert share_of_equity(1, THOUSAND, cash, FREE) == 0
         assert volatility_scaled(1, 0, THOUSAND, cash, FREE) == 0
 
 
 @pytest.mark.parametrize("figure", [-0.1, float("nan"), float("inf")])
 def test_an_impossible_size_is_a_programmers_mistake(figure):
-    with pytest.raises(ValueError, match="amount"):
-        fixed(figure, THOUSAND, FREE)
     with pytest.raises(ValueError, match="share"):
         share_of_equity(figure, THOUSAND, THOUSAND, FREE)
     with pytest.raises(ValueError, match="risk"):

@@ -134,7 +134,8 @@ class RecordedSource:
     def quote(self, symbol: str, *, now: pd.Timestamp) -> Quote:
         """The open of the bar that ``now`` is in, because the rest of it has not happened yet.
 
-        After the recording's end, its last close.
+        While nothing is traded it is the close before, stamped like its bar: a price that was gone
+        before then fills no order, as in a backtest. After the recording's end, its last close.
 
         Raises
         ------
@@ -150,7 +151,10 @@ class RecordedSource:
         bar = int(index.searchsorted(now, side="right")) - 1
         if bar < 0:
             raise SourceUnavailable(f"{self.recording.name} begins at {_text(index[0])}.")
-        return Quote(float(self.recording.candles["open"].iloc[bar]), index[bar])
+        filled = self.recording.candles["filled"].to_numpy()
+        traded = bar - int((~filled[bar::-1]).argmax())
+        column = "open" if traded == bar else "close"
+        return Quote(float(self.recording.candles[column].iloc[traded]), index[traded])
 
     def _check(self, symbol: str) -> None:
         if symbol != self.recording.symbol:
