@@ -210,10 +210,16 @@ def _told(event: Event, ledger: Ledger, symbol: str, zone: str) -> tuple[str, st
         case Disarmed():
             return "Disarmed", event.reason
         case Missed():
-            first = event.first.tz_convert(zone)
-            span = f"{first:%-d %b %H:%M} to {time_text(event.last, zone, '%-d %b %H:%M')}"
-            return "Missed", f"{event.bars:,} bars, {span}; they were not traded afterwards."
+            return "Missed", _missed(event, zone)
     assert_never(event)
+
+
+def _missed(event: Missed, zone: str) -> str:
+    first, form = event.first.tz_convert(zone), "%-d %b %H:%M"
+    last = time_text(event.last, zone, form)
+    if event.bars == 1:
+        return f"1 bar, {last}; it was not traded afterwards."
+    return f"{event.bars:,} bars, {first:{form}} to {last}; they were not traded afterwards."
 
 
 def _asked(order: Order, base: str, currency: str) -> str:

@@ -102,12 +102,15 @@ def test_the_auto_pilot_says_when_it_was_on_and_what_it_missed():
     events = [
         Armed("on", NOON, (("buy_mae", "0.25"), ("fee", "40"))),
         Missed("gap", NOON + 9 * MINUTE, NOON, NOON + 7 * MINUTE, 8),
+        Missed("one", NOON + 9 * MINUTE, NOON + 8 * MINUTE, NOON + 8 * MINUTE, 1),
         Disarmed("off", NOON + 9 * MINUTE, "Switched off by hand."),
     ]
+    one = "1 bar, 2 Jan 12:08 UTC; it was not traded afterwards."
     missed = "8 bars, 2 Jan 12:00 to 2 Jan 12:07 UTC; they were not traded afterwards."
     assert told(*events) == [
         ("auto-pilot", "Armed", "buy_mae 0.25, fee 40"),
         ("auto-pilot", "Missed", missed),
+        ("auto-pilot", "Missed", one),
         ("auto-pilot", "Disarmed", "Switched off by hand."),
     ]
 
