@@ -22,7 +22,7 @@ def small(screenshot, scale=1):
     Parameters
     ----------
     screenshot : bytes
-        As PNG.
+        As a file.
     scale : int
         Its pixels for each of the page's.
     """

@@ -28,6 +28,12 @@ SETTLED = """() => {
     && charts.every((chart) => chart.querySelector(".main-svg"))
     && document.fonts.status === "loaded";
 }"""
+# The live chart has the colours of the page.
+REPAINTED = """() => {
+  const [axis, page] = [".marketpulse-chart .xtick text", "[data-testid=stApp]"].map((each) =>
+    document.querySelector(each));
+  return !axis || getComputedStyle(axis).fill === getComputedStyle(page).color;
+}"""
 # How the server itself does is never twice the same.
 STILL = """() => {
   const figures = "[data-testid=stMetricValue], [data-testid=stMetricDelta]";
@@ -58,7 +64,7 @@ class Screen:
     Attributes
     ----------
     screenshot : bytes
-        All of it, as PNG.
+        All of it, as JPEG, which is made sooner.
     sideways : int
         Pixels by which it is wider than the screen.
     violations : list of str
@@ -82,17 +88,24 @@ class Tab:
     complaints: list[str] = field(default_factory=list)
 
     def turn_to(self, name, theme):
-        """Follow the link to a page and wait until it is drawn in a theme, as tall as it is."""
+        """Show a page in a theme, as tall as it is."""
         self.page.emulate_media(color_scheme=theme)
-        self.page.set_viewport_size({"width": self.width, "height": HEIGHT})
-        self.page.get_by_role("link", name=name, exact=True).click()
-        self.page.wait_for_function("name => document.title.startsWith(name)", arg=name)
+        if not self.page.title().startswith(name):
+            self._follow(name)
         self.page.wait_for_function(SETTLED)
+        self.page.wait_for_function(REPAINTED)
         self.page.evaluate(STILL)
         # Only what is on the screen is drawn, and looked at by axe.
         tall = int(self.page.evaluate(TALL))
         self.page.set_viewport_size({"width": self.width, "height": tall})
         self.page.wait_for_function(SETTLED)
+
+    def _follow(self, name):
+        self.page.set_viewport_size({"width": self.width, "height": HEIGHT})
+        self.page.get_by_role("link", name=name, exact=True).click()
+        self.page.wait_for_function("name => document.title.startsWith(name)", arg=name)
+        # What is pointed at looks different.
+        self.page.mouse.move(0, 0)
 
     def look(self, name, theme, *, judged=True):
         """See a page; ``judged`` if its accessibility is to be looked at as well."""
@@ -105,13 +118,16 @@ def steady(page):
     """A screenshot that the next one equals."""
     before, now = None, b""
     while before != now:
-        before, now = now, page.screenshot(animations="disabled", style=WITHOUT_DOTS)
+        before, now = (
+            now,
+            page.screenshot(type="jpeg", quality=90, animations="disabled", style=WITHOUT_DOTS),
+        )
     return now
 
 
 def violations(page):
     """The accessibility rules that a page breaks seriously, and where."""
-    found = Axe().run(page).response["violations"]
+    found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
     return [
         f"{each['id']}: {node['html'][:200]} {node['failureSummary']}"
         for each in found

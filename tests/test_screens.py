@@ -35,7 +35,8 @@ from tests.test_browser import _complaint, chrome  # noqa: F401  a fixture
 REFERENCES = Path(__file__).parent / "references"
 MAKE_NEW = os.environ.get("MARKETPULSE_NEW_REFERENCES") == "1"
 FROZEN = ("-m", "tests.frozen_app", "run", "app.py")
-EVERY = [*product(THEMES, WIDTHS, NAMES)]
+# In this order each page is opened once for a width, and its theme changes while it is open.
+EVERY = [(theme, *which) for which in product(WIDTHS, NAMES) for theme in THEMES]
 # Too slow to be asked everywhere: both themes, and a phone.
 JUDGED = [*product(THEMES, WIDTHS[:1], NAMES), *product(THEMES[1:], WIDTHS[-1:], NAMES)]
 
@@ -100,7 +101,7 @@ def screen_of(tab_of):
     def screen(theme, width, name):
         seen = tab_of(width).look(name, theme, judged=(theme, width, name) in JUDGED)
         ARTIFACTS.mkdir(parents=True, exist_ok=True)
-        (ARTIFACTS / f"{name}-{width}-{theme}.png").write_bytes(seen.screenshot)
+        (ARTIFACTS / f"{name}-{width}-{theme}.jpg").write_bytes(seen.screenshot)
         return seen
 
     return screen

@@ -12,6 +12,7 @@ const NARROW = 640;
 const BELOW = { y: -0.14, yanchor: "top" };
 // Up and down of the candles, so dark that white can be read on them.
 const [RISEN, FALLEN, UNMOVED] = ["#1f6fd6", "#b45309", "#5b7083"];
+const REPAINT_MS = 200;
 const charts = new WeakMap();
 
 export default function ({ data, parentElement }) {
@@ -39,6 +40,13 @@ function begin(box, name) {
     chart.held = false;
     if (chart.waiting) draw(chart);
   };
+  // The page changes its colours soon after the visitor's system does.
+  const repaint = () => {
+    chart.theme = theme(box);
+    draw(chart);
+  };
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  dark.addEventListener("change", () => setTimeout(repaint, REPAINT_MS), heard);
   addEventListener("marketpulse-tick", (event) => event.detail === name && draw(chart), heard);
   // A drag would be cut short by drawing; Plotly lets the whole window follow one.
   box.addEventListener("pointerdown", hold, { ...heard, capture: true });
