@@ -210,7 +210,9 @@ class Tape:
         return min(stamps, default=None)
 
     def volume(self, time):
-        """Mean volume of the last 20 bars of known volume that had closed by a time."""
+        """Mean volume of the last 20 bars of known volume, up to the last traded one by a time."""
         row = bisect_left(self.opened, time - 60_000_000 + 1)
+        while row and not self.traded[row - 1]:
+            row -= 1
         known = [volume for volume in self.volumes[:row] if volume == volume][-20:]
         return float(sum(map(Fraction, known))) / len(known) if known else None
