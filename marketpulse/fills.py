@@ -145,8 +145,8 @@ def volume_before(time: pd.Timestamp, candles: pd.DataFrame) -> float | None:
     trade comes. Bars of unknown volume are passed over; None if there is no other.
     """
     closed = _row(candles, time - ONE_MINUTE, "right")
-    if closed:
-        closed -= int(candles["filled"].to_numpy()[closed - 1 :: -1].argmin())
+    empty = candles["filled"].to_numpy()[:closed]
+    closed = 0 if empty.all() else closed - int(empty[::-1].argmin())
     return mean_volume(candles["volume"].to_numpy(dtype="float64"), closed)
 
 

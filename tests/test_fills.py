@@ -319,6 +319,7 @@ def test_whether_the_last_bars_were_empty_or_late_nobody_knows_so_they_do_not_co
     frame = bars([1] * 6, volume=[3, 0, 6, 0, 0, 5], filled=[1, 3, 4])
     assert volume_before(at(5), frame) == volume_before(at(5), frame.iloc[:3]) == 3
     assert volume_before(at(6), frame) == 14 / 6
+    assert volume_before(at(2), bars([1] * 2, volume=[0, 0], filled=[0, 1])) is None
 
 
 # What becomes of an order -------------------------------------------------------------------------
