@@ -25,6 +25,12 @@ def meter_content(signal: Signal) -> Trace:
     ----------
     signal : Signal
         With at least one term.
+
+    Returns
+    -------
+    dict
+        ``data`` and ``layout`` of a figure, unchecked: Plotly takes longer to check them than a
+        browser to draw them.
     """
     distance = signal.distance_bps or 0.0
     blocks = blocker(signal.terms) if distance <= 0 else None
@@ -67,13 +73,8 @@ def meter_content(signal: Signal) -> Trace:
     return {"data": [bars], "layout": layout}
 
 
-def meter_chart(signal: Signal) -> go.Figure:
-    """The meter as a figure, which takes Plotly longer to check than to draw."""
-    return go.Figure(meter_content(signal))
-
-
 def meter_alt(signal: Signal) -> str:
-    """What `meter_chart` shows, in words."""
+    """What `meter_content` shows, in words."""
     terms = ", ".join(f"{term.label} {points_text(term.bps)}" for term in signal.terms)
     distance = points_text(signal.distance_bps or 0.0)
     return f"What the sum is made of, in basis points: {terms}; distance {distance}."

@@ -26,6 +26,7 @@ from marketpulse.sources.recorded import RecordedSource, load_sample
 from marketpulse.ui import cached
 from marketpulse.ui.accuracy import ON_RECORD, SECTIONS, WALKED
 from tests.exchange_server import ExchangeServer
+from tests.pages import again, button, press
 
 SAMPLE = load_sample()
 VENUE = SAMPLE.venue
@@ -125,32 +126,12 @@ def visit(monkeypatch):
     return visit
 
 
-def again(app):
-    """Rerun the page; it must come through without an exception."""
-    app.run()
-    assert [error.message for error in app.exception] == []
-    assert [error.value for error in app.error] == []
-    return app
-
-
 def metrics(app):
     return {metric.label: metric for metric in app.metric}
 
 
-def button(app, label):
-    """The button that says just this."""
-    found = [each for each in app.button if each.label == label]
-    assert found, [each.label for each in app.button]
-    return found[0]
-
-
 def slider(app, label):
     return next(each for each in app.slider if each.label.startswith(label))
-
-
-def press(app, label):
-    button(app, label).click()
-    return again(app)
 
 
 def traded(app, desk, label, **settings):

@@ -1,9 +1,10 @@
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 
 from marketpulse.backtest_charts import cells_of, fan_chart, map_chart
 from marketpulse.placebo import Fan
-from marketpulse.signal_charts import history_chart, history_line, meter_alt, meter_chart
+from marketpulse.signal_charts import history_chart, history_line, meter_alt, meter_content
 from marketpulse.signals import Signal
 from marketpulse.sweep import Cell, ThresholdMap
 from marketpulse.terms import Term
@@ -30,6 +31,11 @@ def named(figure):
 def blocked(*terms):
     made = tuple(Term(label, bps) for label, bps in terms)
     return Signal("hold", START, made, sum(term.bps for term in made), ())
+
+
+def meter(*terms):
+    """The figure that Plotly makes of a meter, which it has checked."""
+    return go.Figure(meter_content(blocked(*terms)))
 
 
 def test_the_rule_is_drawn_inside_the_placebos_that_lie_around_their_median():
@@ -73,19 +79,19 @@ def test_a_map_without_cells_is_a_figure_all_the_same():
 
 
 def test_each_term_of_the_meter_begins_where_the_ones_before_it_ended():
-    bars = meter_chart(blocked(("move", 10), ("fees", -8), ("spread", -6), ("margin", -1))).data[0]
+    bars = meter(("move", 10), ("fees", -8), ("spread", -6), ("margin", -1)).data[0]
     assert list(bars.base) == [0, 10, 2, -4, 0]
     assert list(bars.x) == [10, -8, -6, -1, -5]
 
 
 def test_the_meter_marks_the_term_at_which_the_sum_is_used_up_and_no_other():
-    bars = meter_chart(blocked(("move", 10), ("fees", -8), ("spread", -6), ("margin", -1))).data[0]
+    bars = meter(("move", 10), ("fees", -8), ("spread", -6), ("margin", -1)).data[0]
     assert list(bars.y) == ["Move", "Fees", "Spread\u00a0◀", "Margin", "Distance"]
     assert list(bars.marker.opacity) == [0.55, 0.55, 1, 0.55, 1]
 
 
 def test_every_term_has_its_figure_beside_it():
-    figure = meter_chart(blocked(("move", 10), ("fees", -8)))
+    figure = meter(("move", 10), ("fees", -8))
     assert [each.text for each in figure.layout.annotations] == ["+10.0", "-8.0", "+2.0"]
 
 
@@ -95,7 +101,7 @@ def test_the_meter_is_told_in_words_as_well():
 
 
 def test_a_trade_that_is_on_is_blocked_by_nothing():
-    bars = meter_chart(blocked(("move", 10), ("fees", -8))).data[0]
+    bars = meter(("move", 10), ("fees", -8)).data[0]
     assert list(bars.y) == ["Move", "Fees", "Distance"]
     assert list(bars.marker.opacity) == [1, 1, 1]
 

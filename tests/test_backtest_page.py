@@ -13,6 +13,7 @@ from marketpulse.settings import Settings
 from marketpulse.sources.recorded import RecordedSource, Recording
 from marketpulse.ui import backtests, cached
 from tests.build import walk
+from tests.pages import again, press
 
 SMALL = {"minute": Plan(400, 200, 200), "long": Plan(120, 60, 60)}
 CANDLES = walk(2_400, seed=3, memory=0.3)
@@ -63,17 +64,6 @@ def visit(hub, monkeypatch):
 
     yield visit
     st.cache_resource.clear()
-
-
-def again(app):
-    app.run()
-    assert [error.message for error in app.exception] == []
-    return app
-
-
-def press(app, label):
-    next(each for each in app.button if each.label == label).click()
-    return again(app)
 
 
 def labels(app):

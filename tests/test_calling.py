@@ -16,6 +16,7 @@ from marketpulse.settings import Settings
 from marketpulse.sources.recorded import RecordedSource, Recording
 from marketpulse.ui import cached
 from tests.build import walk
+from tests.pages import again, button, press
 
 SMALL = {"minute": Plan(300, 200, 100), "long": Plan(120, 80, 60)}
 RECORDING = Recording("walk", "bitstamp", "BTC/USD", walk(3_000, seed=3), CandleReport(), "walk")
@@ -91,23 +92,6 @@ def visit(stage, monkeypatch):
         return again(app)
 
     return visit
-
-
-def again(app):
-    app.run()
-    assert [each.message for each in app.exception] == []
-    assert [each.value for each in app.error] == []
-    return app
-
-
-def button(app, label):
-    (found,) = [each for each in app.button if each.label == label]
-    return found
-
-
-def press(app, label):
-    button(app, label).click()
-    return again(app)
 
 
 def texts(app):

@@ -12,9 +12,9 @@ from streamlit.testing.v1.element_tree import Dataframe, Table  # noqa: TID251
 from marketpulse.settings import Settings
 from marketpulse.ui import session
 from marketpulse.ui.accuracy import SECTIONS
+from tests.pages import again
 from tests.test_app import (
     _no_memory,  # noqa: F401  a fixture
-    again,
     by_coinbase,
     choose,
     desk,  # noqa: F401  a fixture

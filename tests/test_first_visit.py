@@ -2,13 +2,12 @@
 
 import pytest
 
+from tests.pages import again, press
 from tests.test_app import (
     PAGES,
     _no_memory,  # noqa: F401  a fixture
-    again,
     desk,  # noqa: F401  a fixture
     headings,
-    press,
     traded_ledger,  # noqa: F401  a fixture
     trained,  # noqa: F401  a fixture
     visit,  # noqa: F401  a fixture

@@ -327,11 +327,9 @@ def shared_gaps(snapshot: Snapshot) -> Gaps:
 
 def shared_things() -> int:
     """How many reports, charts and texts are kept for all sessions."""
-    shelves = (
-        *(_reports(), _price_charts(), _pulses(), _meters(), _histories()),
-        _scoreboards(),
-    )
-    return sum(len(shelf) for shelf in shelves)
+    drawn = (_price_charts(), _pulses(), _meters())
+    counted = (_reports(), _histories(), _tail_tables(), _scoreboards())
+    return sum(len(shelf) for shelf in (*drawn, *counted))
 
 
 @st.cache_data(ttl="1min", show_spinner=False)

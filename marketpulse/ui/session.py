@@ -1,4 +1,7 @@
-"""Typed access to what Streamlit keeps for one visitor. Nothing else touches the session state."""
+"""Typed access to what Streamlit keeps for one visitor.
+
+Besides this, only what belongs to one widget is kept in the session state, where it is drawn.
+"""
 
 from functools import lru_cache
 from urllib.parse import urlencode, urlsplit, urlunsplit
