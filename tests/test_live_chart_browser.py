@@ -143,3 +143,12 @@ def test_the_price_line_moves_with_each_tick_while_the_candles_stay(chrome, tmp_
         assert len(set(prices)) > 2
         found = chart_probe.seen(page)
         assert (found.remounts, found.missing) == (0, 0)
+
+
+def test_a_chart_on_a_page_that_was_left_is_cleared(chrome, server):  # noqa: F811
+    with visit(chrome, f"{server.url}/?{REPLAY}", prepare=chart_probe.install) as page:
+        page.locator(CANDLES).first.wait_for(timeout=WAIT_S * 1000)
+        page.evaluate("globalThis.left = chartProbe.chart()")
+        page.get_by_role("link", name="Ledger").click()
+        expect(page.get_by_text("Paper book: BTC/USD")).to_be_visible(timeout=WAIT_S * 1000)
+        page.wait_for_function("!left.isConnected && !left.data", timeout=WAIT_S * 1000)

@@ -31,6 +31,7 @@ from marketpulse.snapshot import MarketKey, Snapshot
 from marketpulse.sources.catalogue import recorded_names
 from marketpulse.tables import Said
 from marketpulse.ui.clicks import keep_clicks
+from marketpulse.ui.deliveries import keep_pages
 from marketpulse.ui.live_chart import Spec
 from marketpulse.ui.shelf import Shelf
 from marketpulse.zones import UTC
@@ -50,6 +51,7 @@ def hub() -> Hub:
     what is there by now.
     """
     keep_clicks()
+    keep_pages()
     gc.freeze()
     made = Hub(database=_secret(DATABASE_VARIABLE))
     made.prepare = _prepare

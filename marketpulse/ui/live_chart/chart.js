@@ -28,7 +28,8 @@ export default function ({ data, parentElement }) {
   chart.alt = data.alt;
   chart.theme = theme(box);
   draw(chart);
-  return () => end(chart);
+  // Streamlit also cleans up after a call that a newer one overtook, whose chart is this one.
+  return () => box.isConnected || end(chart);
 }
 
 function begin(box, name) {
