@@ -116,7 +116,7 @@ class Hub:
         self._opening = Lock()
         self._counting = Lock()
         self._stop = Event()
-        self._imported = False
+        self._begun = Event()
         self._markets: dict[MarketKey, Market] = {}
         self._records: dict[MarketKey | None, ForecastRecord] = {}
         self._leases = Leases()
@@ -126,7 +126,7 @@ class Hub:
         self.counters = Counters()
         self.prepare: Callable[[Snapshot, Settings], object] = _nothing
         self.office = Office(journal_url(self.home, database), self._resume, threads=threads)
-        self.office.start()
+        self.office.start(self._begun)
 
     @property
     def desk(self) -> "Desk | None":
@@ -309,13 +309,14 @@ class Hub:
                 refresh=min(lease.refresh for lease in leases),
             )
 
-    def _import_trees(self) -> None:
-        """Import what fits need while the first history is still on its way."""
-        if not self._imported:
-            self._imported = True
+    def _go_on(self) -> None:
+        """Let begin what had to wait for the first candles, while their history is on its way."""
+        if not self._begun.is_set():
+            self._begun.set()
             Thread(target=self._import, name="import", daemon=True).start()
 
     def _import(self) -> None:
+        """Import what fits need."""
         # Two threads that import parts of the same package at once can block each other.
         with self._training:
             regressor()
@@ -351,7 +352,7 @@ class Hub:
             try:
                 self.step(market)
                 self._count_step(time.monotonic() - due)
-                if market.snapshot.revision != tidied:
+                if not market.busy and market.snapshot.revision != tidied:
                     # Streamlit would do it after every rerun, of which there are many more.
                     tidied = market.snapshot.revision
                     gc.collect()
@@ -364,7 +365,7 @@ class Hub:
                 self._stop.wait(backoff)
                 backoff = min(2 * backoff, LAST_BACKOFF)
             else:
-                self._import_trees()
+                self._go_on()
                 self.worker_errors.pop(key, None)
                 backoff = FIRST_BACKOFF
                 pause = self._pause(market)

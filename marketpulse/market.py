@@ -318,8 +318,11 @@ class Market:
         )
 
     def _ask_price(self, source: CandleSource, wall: pd.Timestamp) -> None:
-        """Ask for the price if it is due; without it the last close stands."""
-        if not self._snapshot.has_candles:
+        """Ask for the price if it is due; without it the last close stands.
+
+        Not before the first candles are published: nobody waits for both.
+        """
+        if not self._published.has_candles:
             return
         if wall >= self._quote_due or self._snapshot.replay is not None:
             self._quote_due = wall + self._refresh
@@ -352,7 +355,7 @@ class Market:
     def _put_on_record(self) -> None:
         """Put down what was said live; without a record the forecasts go on all the same."""
         shown, problem, moved = self._snapshot, "", False
-        if self._feed is None or self._feed.open_record is None or not shown.has_candles:
+        if self._feed is None or self._feed.open_record is None or not shown.outlooks:
             return
         try:
             self._record = self._record or self._feed.open_record()

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 # Seconds after which a journal that could not be opened is tried again.
 RETRY = 5.0
+# Seconds that the first candles have the processor to themselves, if they take as long.
+HEAD_START = 1.0
 OPENING = "The journal of paper books is being opened."
 
 
@@ -45,10 +47,13 @@ class Office:
         self._lock = Lock()
         self._stop = Event()
 
-    def start(self) -> None:
-        """Begin to open the journal, if there may be threads."""
+    def start(self, after: Event) -> None:
+        """Open the journal once ``after`` is set, or `HEAD_START` is over, if there may be threads.
+
+        The first chart comes a quarter of a second sooner by that.
+        """
         if self._threads:
-            Thread(target=self._open, name="journal", daemon=True).start()
+            Thread(target=self._open, args=(after,), name="journal", daemon=True).start()
 
     @property
     def desk(self) -> "Desk | None":
@@ -64,7 +69,8 @@ class Office:
             if self._desk is not None:
                 self._desk.journal.close()
 
-    def _open(self) -> None:
+    def _open(self, after: Event) -> None:
+        after.wait(HEAD_START)
         while not self._stop.is_set() and not self._try_to_open():
             self._stop.wait(RETRY)
 

@@ -43,7 +43,7 @@ STYLE = f"<style>{Path(__file__).with_name('style.css').read_text('utf-8')}</sty
 # How long the visitor waits for live candles before the replay of the sample begins.
 PATIENCE = pd.Timedelta(seconds=2.5)
 # While a fresh market is being loaded and trained, the page looks more often.
-LOADING_REFRESH_MS = 500
+LOADING_REFRESH_MS = 250
 # The same while an order waits for its price.
 WAITING_REFRESH_MS = 500
 LOADING = pd.Timedelta(minutes=1)
