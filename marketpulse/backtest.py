@@ -21,7 +21,7 @@ from marketpulse.fills import Execution, Price, filled_by
 from marketpulse.ledger import Ledger, equity, fold
 from marketpulse.money import decimal
 from marketpulse.performance import Summary, summary
-from marketpulse.signals import Thresholds
+from marketpulse.signals import Holding, Thresholds, decide
 from marketpulse.tape import Tape, taped, timestamp
 
 
@@ -33,11 +33,14 @@ class Deal:
     ----------
     row : int
     side : Side
+    reason : str
+        In words, as the signal gave it.
     done : Execution
     """
 
     row: int
     side: Side
+    reason: str
     done: Execution
 
 
@@ -128,14 +131,22 @@ def deals(tape: Tape, broker: Broker, rule: Gated) -> list[Deal]:
         if purchase is None or purchase.notional + purchase.fee > cash:
             trips = round_trips(tape, broker, rule, start=int(tape.again[bought]))
             continue
-        made.append(Deal(bought, Side.BUY, purchase))
+        made.append(Deal(bought, Side.BUY, _reason(tape, rule, bought, None), purchase))
         cash -= purchase.notional + purchase.fee
         sale = None if sold is None else broker.sold(int(tape.candle[sold]), purchase.quantity)
         if sold is None or sale is None:
             break
-        made.append(Deal(sold, Side.SELL, sale))
+        held = broker.holding(int(tape.candle[bought]), rule.thresholds)
+        made.append(Deal(sold, Side.SELL, _reason(tape, rule, sold, held), sale))
         cash += sale.notional - sale.fee
     return made
+
+
+def _reason(tape: Tape, rule: Gated, row: int, held: Holding | None) -> str:
+    """Why the rule trades at a row, as it would have said then."""
+    known = {name: float(column[row]) for name, column in tape.known.items()}
+    said = decide(timestamp(tape.times[row]), known, rule.thresholds, rule.costs, held)
+    return said.reasons[0]
 
 
 def book_of(tape: Tape, made: list[Deal], trading: Trading) -> Ledger:
@@ -154,7 +165,7 @@ def _events(tape: Tape, made: list[Deal], trading: Trading) -> Iterator[Event]:
             seen=float(tape.known["price"][deal.row]),
             costs=trading.costs,
             origin="auto-pilot",
-            reason="signal",
+            reason=deal.reason,
         )
         buys = deal.side == Side.BUY
         order = orders.buy(trading.amount, **terms) if buys else orders.sell_all(**terms)

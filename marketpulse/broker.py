@@ -14,7 +14,7 @@ from marketpulse.ledger import Ledger, Position
 from marketpulse.money import CONTEXT, PLACES, decimal, to_price
 from marketpulse.settings import REFERENCES
 from marketpulse.signals import Holding, Thresholds
-from marketpulse.tape import Column, Rows, Tape
+from marketpulse.tape import Column, Rows, Tape, timestamp
 from marketpulse.terms import Reference
 
 # What is remembered of a purchase: its quantity, what was paid with the fee, and for each kind of
@@ -97,6 +97,12 @@ class Broker:
             done = self.bought(candle)
             self.figures[candle] = np.nan if done is None else _figures(done)
         return self.figures[candles]
+
+    def holding(self, candle: int, thresholds: Thresholds) -> Holding:
+        """What a sale of a purchase at a candle must beat, as `holding` has it of a book."""
+        figures = self.purchases(np.array([candle]))[0]
+        cost = float(figures[FIGURES.index(thresholds.reference)])
+        return Holding(cost, timestamp(self.tape.opened[candle]))
 
     def _executed(self, side: Side, asked: Decimal, candle: int) -> Execution | None:
         costs, money = self.trading.costs, side == Side.BUY

@@ -44,7 +44,7 @@ def lived(
             seen=float(decisions.loc[now, "price"]),
             costs=trading.costs,
             origin="auto-pilot",
-            reason="signal",
+            reason=signal.reasons[0],
         )
         buys = signal.side == "buy"
         order = orders.buy(trading.amount, **terms) if buys else orders.sell_all(**terms)

@@ -97,6 +97,17 @@ def test_a_position_is_bought_once_and_sold_when_it_expires():
     ]
 
 
+def test_every_trade_tells_why_in_the_words_of_its_signal():
+    # Bought on a rise that clears everything; sold at 110 over 100, and once by the clock.
+    table = decisions([100, 110, 110], rises=[0], minute=[100, 110, 100])
+    bought, sold = carried_out(table, [100, 110, 110]).ledger.fills
+    assert bought.reason.startswith("The forecast clears everything that stands against it by ")
+    assert sold.reason == "The forecast clears everything that stands against it by 1000.0 bps."
+    table = decisions([100] * 6, rises=range(6), minute=[50] * 6)
+    timed = carried_out(table, [100] * 6, rule(hold_minutes=4)).ledger.fills[1]
+    assert timed.reason == "The forecast that bought has expired after 4 min."
+
+
 def test_a_rule_that_reckons_without_fees_still_pays_them():
     table = decisions([100, 100, 100], rises=[0], minute=[100, 100.5, 100])
     blind = carried_out(table, [100, 100.5, 100], gate=FREE, paid=Costs(40))

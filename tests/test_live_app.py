@@ -58,7 +58,7 @@ def both(tmp_path_factory):
 
 
 def figures(ledger):
-    return [(f.time, f.side, f.quantity, f.price, f.fee) for f in ledger.fills]
+    return [(f.time, f.side, f.quantity, f.price, f.fee, f.reason) for f in ledger.fills]
 
 
 @pytest.mark.parametrize("name", ASKED)
