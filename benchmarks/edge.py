@@ -6,7 +6,9 @@ app's own forecasts see about half of the tide; they are what the live loop is c
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 from statistics import NormalDist
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
@@ -27,7 +29,7 @@ from marketpulse.settings import Settings
 from marketpulse.signals import Thresholds
 from marketpulse.trial import fan, trial_of
 from marketpulse.walks import Walk, walk
-from tests.live_loop import lived
+from tests.live_app import backtested, lived
 
 # Up for six hours and then down, 60 bps in 45 minutes, one and a half times what the noise moves.
 BARS, PERIOD, PEAK = 11_520, 720, 60e-4 / 45
@@ -36,6 +38,8 @@ KNOWING = {"sell_mae": 3, "margin": 10}
 # The app's forecasts are smaller than the costs, so as much is forgiven: it is to trade, not to
 # earn.
 FORGIVING = {"buy_mae": 0, "sell_mae": 3, "margin": -15}
+# The last bars, which the app's own hub, market, desk and journal live through.
+LIVED = 720
 CUTS = 20
 SEED = 11
 
@@ -111,10 +115,12 @@ def claims() -> Iterator[Claim]:
     if made is None:
         raise RuntimeError("nobody stopped the walk")
     decisions, rule = made.decisions(settings.tail, settings.centre), Thresholds.of(settings)
-    book = lived(decisions, candles, rule, costs, trading)
-    whole = run(decisions, candles, rule, costs, trading).ledger
+    span = {"start": decisions.index[-LIVED - 2], "bars": LIVED}
+    with TemporaryDirectory() as home:
+        (book,) = lived(candles, [settings], Path(home), **span)
+    whole = backtested(candles, decisions, settings, **span)
     both = set(fills(book)) ^ set(fills(whole))
-    print(f"  live, bar by bar, by the app's own forecasts: {len(book.fills)} fills", flush=True)
+    print(f"  live, bar by bar, by the app's own hub and desk: {len(book.fills)} fills", flush=True)
     yield at_least("Live loop over the same bars: fills", len(book.fills), 20)
     yield at_most("Live loop: fills that the backtest does not share to the cent", len(both), 0)
     yield at_most("Fills at a price stamped before their order", early(book) + early(whole), 0)
