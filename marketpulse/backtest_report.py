@@ -44,6 +44,8 @@ def _settings_facts(made: Trial) -> dict[str, Any]:
         "reference": settings.reference,
         "fee_bps": trading.costs.fee_bps,
         "slippage_bps": trading.costs.half_spread_bps,
+        "impact_bps": trading.costs.impact_bps,
+        "latency_s": trading.costs.latency_s,
         "tail": settings.tail,
         "cash": trading.cash,
         "amount": trading.amount,

@@ -80,7 +80,7 @@ class Report:
 def build(snapshot: Snapshot, settings: Settings) -> Report:
     """The report of a snapshot for one visitor's settings."""
     minute, long = _views(snapshot, settings)
-    costs = visitor_costs(snapshot, settings)
+    costs = visitor_costs(snapshot.venue, settings)
     tables = {
         centre: _decisions(minute, long, settings.tail, centre, snapshot.candles)
         for centre in CENTRES
@@ -93,12 +93,12 @@ def basis(snapshot: Snapshot, settings: Settings) -> Report:
     """The report without its presets: all that a signal is decided on, in a tenth of the time."""
     minute, long = _views(snapshot, settings)
     decisions = _decisions(minute, long, settings.tail, settings.centre, snapshot.candles)
-    return Report(settings, visitor_costs(snapshot, settings), minute, long, decisions, {})
+    return Report(settings, visitor_costs(snapshot.venue, settings), minute, long, decisions, {})
 
 
-def visitor_costs(snapshot: Snapshot, settings: Settings) -> Costs:
+def visitor_costs(venue: str, settings: Settings) -> Costs:
     """What a visitor's trades cost: their own fee if they set one, else that of their choice."""
-    chosen = chosen_fee_bps(settings.fees, snapshot.venue)
+    chosen = chosen_fee_bps(settings.fees, venue)
     fee = chosen if settings.fee is None else settings.fee
     return Costs(fee, settings.spread, settings.impact, settings.latency)
 
@@ -147,7 +147,7 @@ def _preset(
     spread = max(settings.spread, DEFAULTS.spread)
     paid = Costs(taker_fee_bps(snapshot.venue), spread, settings.impact, settings.latency)
     trading = Trading(settings.symbol, 100 * settings.ticket, settings.ticket, paid)
-    gate = visitor_costs(snapshot, chosen)
+    gate = visitor_costs(snapshot.venue, chosen)
     return backtest.run(table, snapshot.candles, Thresholds.of(chosen), gate, trading)
 
 

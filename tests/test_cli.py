@@ -151,7 +151,8 @@ BACKTEST_KEYS = {
     "symbol", "source", "settings", "trades", "initial_cash", "final_equity", "fees_paid",
     "net_return", "buy_and_hold_return", "max_drawdown", "trade_count", "hit_rate", "exposure",
 }  # fmt: skip
-LEAN = ("--centre", "raw", "--mae-multiplier", 0, "--fee-bps", 0, "--bars", 2_600)
+FREE = ("--fee-bps", 0, "--slippage-bps", 0)
+LEAN = ("--centre", "raw", "--mae-multiplier", 0, "--bars", 2_600, *FREE)
 
 
 @pytest.fixture
@@ -221,6 +222,17 @@ def test_the_default_rule_says_that_it_never_traded():
     assert "The rule never traded" in result.stdout
 
 
+@pytest.mark.usefixtures("tiny_plans")
+def test_a_backtest_costs_what_trades_cost_live_unless_it_is_told_otherwise():
+    usual = json.loads(ran("backtest", "--source", "sample", "--bars", 2_600, "--json").stdout)
+    costs = ("fee_bps", "slippage_bps", "impact_bps", "latency_s")
+    assert [usual["settings"][name] for name in costs] == [40, 1, 10, 0]
+    own = json.loads(
+        ran("backtest", "--source", "sample", *LEAN, "--latency-s", 2, "--json").stdout
+    )
+    assert [own["settings"][name] for name in costs] == [0, 0, 0, 2]
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -228,7 +240,7 @@ def test_the_default_rule_says_that_it_never_traded():
         (("--sell-mae", -1), "--sell-mae must be from 0 to 3, not -1."),
         (("--margin-bps", "nan"), "--margin-bps must be from -100 to 100, not nan."),
         (("--hold-bars", 500), "--hold-bars must be from 0 to 240, not 500."),
-        (("--slippage-bps", 1_000), "--slippage-bps must be from 0 to below 1000, not 1000."),
+        (("--slippage-bps", 1_000), "--slippage-bps must be from 0 to 50, not 1000."),
         (("--cash", 10), "--cash must be from the --amount to 1,000,000,000, not 10."),
         (("--scheduler", "here"), "A scheduler reads like tcp://host:8786, not here."),
         (("--scheduler", "127.0.0.1:9"), "No Dask scheduler answers at 127.0.0.1:9."),

@@ -59,7 +59,7 @@ def test_a_signal_to_buy_becomes_one_order_named_after_its_bar(book, snapshot):
     assert (order.side, order.amount, order.origin) == (Side.BUY, Decimal(1000), "auto-pilot")
     assert order.time == snapshot.now
     assert float(order.seen) == pytest.approx(snapshot.price)
-    assert order.costs == report.visitor_costs(snapshot, EAGER)
+    assert order.costs == report.visitor_costs(snapshot.venue, EAGER)
     assert "clears everything" in order.reason
 
 

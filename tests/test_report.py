@@ -54,7 +54,7 @@ def test_the_venues_fee_counts_until_the_visitor_sets_one(snapshot):
 
 def test_spread_impact_latency_and_limits_are_those_of_the_settings(snapshot):
     chosen = SETTINGS.changed(spread=2, impact=50, latency=1.5, max_position=25, max_loss=5)
-    costs = report.visitor_costs(snapshot, chosen)
+    costs = report.visitor_costs(snapshot.venue, chosen)
     assert (costs.half_spread_bps, costs.impact_bps, costs.latency_s) == (2, 50, 1.5)
     assert report.visitor_limits(chosen) == Limits(0.25, 0.05, 60)
 

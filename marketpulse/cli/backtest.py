@@ -12,11 +12,11 @@ from marketpulse import backtest_report
 from marketpulse.broker import Trading
 from marketpulse.cli.candles import candles_and_venue, checked_symbol
 from marketpulse.cli.options import json_option, json_text, speaks_plainly, symbol_option
-from marketpulse.costs import BOUNDS, Costs, taker_fee_bps
 from marketpulse.errors import DataError, NotEnoughCandles
 from marketpulse.parallel import scheduled
 from marketpulse.placebo import Fan, RandomEntries
 from marketpulse.places import home_folder
+from marketpulse.report import visitor_costs
 from marketpulse.rulebook import RULES
 from marketpulse.settings import CENTRES, DEFAULTS, KNOBS, Settings
 from marketpulse.sweep import ThresholdMap
@@ -30,6 +30,9 @@ FLAGS = {
     "sell_mae": "--sell-mae",
     "margin": "--margin-bps",
     "fee": "--fee-bps",
+    "spread": "--slippage-bps",
+    "impact": "--impact-bps",
+    "latency": "--latency-s",
     "hold": "--hold-bars",
     "tail": "--tail",
     "ticket": "--amount",
@@ -57,7 +60,6 @@ def _knobs(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--bars", type=click.IntRange(min=1), help="Only the last BARS minutes.")
 @_knobs
 @click.option("--mae-multiplier", type=float, help="Both of them, where they are not given.")
-@click.option("--slippage-bps", type=float, default=0.0, help="Half the spread, at each trade.")
 @click.option("--cash", type=float, default=10_000.0, show_default=True, help="To begin with.")
 @click.option("--centre", type=click.Choice(CENTRES), default=DEFAULTS.centre, show_default=True)
 @click.option("--rule", type=click.Choice(list(RULES)), default=DEFAULTS.rule, show_default=True)
@@ -72,11 +74,12 @@ def backtest(
     """What acting on the forecasts would have made: signals, trades and money.
 
     Forecasts are made as the live app does and kept, so that the next backtest of the same candles
-    is quick.
+    is quick. What is not asked for is as in the live app, but for the impact of an order: with a
+    slippage of your own there is none unless you ask for it.
     """
     settings = _backtest_settings(checked_symbol(symbol), options)
     candles, venue = candles_and_venue(source, settings.symbol)
-    trading = _trading(settings, venue, options["slippage_bps"], options["cash"])
+    trading = _trading(settings, venue, options["cash"])
     candles = candles.tail(options["bars"] or len(candles))
     with scheduled(scheduler):
         made = trial_of(_forecasts(candles, settings), settings, trading, venue=venue)
@@ -105,6 +108,8 @@ def _backtest_settings(symbol: str, options: Mapping[str, Any]) -> Settings:
     asked = {name: options[name] for name in FLAGS if options[name] is not None}
     for name, value in asked.items():
         _check_bounds(name, value, FLAGS[name])
+    if "spread" in asked:  # then it is all the slippage there is, unless an impact is asked for
+        asked.setdefault("impact", 0.0)
     plain = Settings(symbol=symbol, centre=options["centre"], rule=options["rule"])
     return plain.changed(**(given | asked))
 
@@ -115,15 +120,11 @@ def _check_bounds(name: str, value: float | None, flag: str) -> None:
         raise DataError(f"{flag} must be from {knob.low:g} to {knob.high:g}, not {value:g}.")
 
 
-def _trading(settings: Settings, venue: str, slippage: float, cash: float) -> Trading:
-    fee = taker_fee_bps(venue) if settings.fee is None else settings.fee
+def _trading(settings: Settings, venue: str, cash: float) -> Trading:
     most = KNOBS["ticket"].high * 1_000
     if not settings.ticket <= cash <= most:
         raise DataError(f"--cash must be from the --amount to {most:,.0f}, not {cash:g}.")
-    if not 0 <= slippage < BOUNDS["half_spread_bps"]:
-        most = BOUNDS["half_spread_bps"]
-        raise DataError(f"--slippage-bps must be from 0 to below {most:g}, not {slippage:g}.")
-    return Trading(settings.symbol, cash, settings.ticket, Costs(fee, slippage))
+    return Trading(settings.symbol, cash, settings.ticket, visitor_costs(venue, settings))
 
 
 def _forecasts(candles: pd.DataFrame, settings: Settings) -> Walk:
