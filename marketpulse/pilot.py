@@ -4,6 +4,7 @@ It sees what the screen shows of the same settings, and only the settings that i
 drive it. A bar on which nothing was decided is listed and never traded afterwards.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
@@ -15,12 +16,14 @@ from marketpulse.backtest import holding
 from marketpulse.events import Armed, Missed, Order, Rejection
 from marketpulse.horizons import ONE_MINUTE
 from marketpulse.ledger import Ledger, equity
-from marketpulse.report import Report, signal, visitor_limits
+from marketpulse.report import Report, signal, thresholds_of, visitor_limits
 from marketpulse.risk import Mark, must_sell
 from marketpulse.settings import DEFAULTS, Settings
 from marketpulse.signals import Signal, Thresholds
 from marketpulse.snapshot import Snapshot
+from marketpulse.strategies import chance_of_profit
 from marketpulse.tickets import judged, rejected
+from marketpulse.words import chance_text
 
 PREFIX = "auto/"
 
@@ -67,10 +70,10 @@ def decided(ledger: Ledger, seen: Report, snapshot: Snapshot) -> tuple[Order | R
     snapshot : Snapshot
         Its time is that of the order, and its price the one that was seen.
     """
-    symbol, price = snapshot.key.symbol, snapshot.price
+    price = snapshot.price
     if snapshot.as_of is None or price is None or ledger.pending:
         return ()
-    said = signal(seen, snapshot, holding(ledger, symbol, Thresholds.of(seen.settings)))
+    said = signal_of(ledger, seen, snapshot)
     if broken := broken_limit(ledger, seen.settings, snapshot):
         said = Signal("sell", snapshot.as_of, (), None, (broken,))
     if said is None or said.side == "hold":
@@ -80,6 +83,50 @@ def decided(ledger: Ledger, seen: Report, snapshot: Snapshot) -> tuple[Order | R
         return ()
     why = judged(order, ledger, snapshot, snapshot.now, visitor_limits(seen.settings))
     return (order, rejected(order, why)) if why else (order,)
+
+
+def signal_of(ledger: Ledger, seen: Report, snapshot: Snapshot) -> Signal | None:
+    """The signal of the newest closed bar for a book: what the screen shows is what is done.
+
+    None while there are no forecasts.
+    """
+    held = holding(ledger, snapshot.key.symbol, Thresholds.of(seen.settings))
+    broken = broken_limit(ledger, seen.settings, snapshot)
+    return signal(seen, snapshot, held, broken, intended(ledger, seen, snapshot))
+
+
+def intended(ledger: Ledger, seen: Report, snapshot: Snapshot) -> float:
+    """How much the auto-pilot would trade now, in quote currency: what moves the price.
+
+    A fixed amount stands for its sale as well, as it does in a backtest.
+    """
+    symbol, price = snapshot.key.symbol, snapshot.price
+    if seen.settings.sizing == "fixed" or price is None:
+        return seen.settings.ticket
+    held = ledger.positions.get(symbol)
+    if held is not None:
+        return float(held.quantity) * price
+    return float(_amount(ledger, seen, symbol, price))
+
+
+def chance_line(ledger: Ledger, seen: Report, snapshot: Snapshot, said: Signal) -> str:
+    """How likely it is that the trade leaves something, as a sentence; empty if nobody knows.
+
+    By the bands of the forecast that the signal was decided on, whatever the rule.
+    """
+    if not said.terms:
+        return ""
+    at = replace(thresholds_of(seen.settings, intended(ledger, seen, snapshot)), margin_bps=0.0)
+    held = holding(ledger, snapshot.key.symbol, at)
+    chance = chance_of_profit(seen.decisions.iloc[-1].to_dict(), seen.costs, at, held)
+    if math.isnan(chance):
+        return ""
+    told = f"by the bands: {chance_text(chance)}"
+    if held is None:
+        minutes = seen.long.outlook.horizon.minutes
+        return f"Chance of a net profit {minutes} min after a purchase, {told}."
+    minutes = seen.minute.outlook.horizon.minutes
+    return f"Chance of a net profit from a sale in {minutes} min, {told}."
 
 
 def broken_limit(ledger: Ledger, settings: Settings, snapshot: Snapshot) -> str:

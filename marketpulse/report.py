@@ -1,7 +1,7 @@
 """What one visitor sees of a snapshot: a pure function of the snapshot and their settings."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -152,12 +152,17 @@ def _preset(
 
 
 def signal(
-    report: Report, snapshot: Snapshot, holding: Holding | None, must_sell: str = ""
+    report: Report,
+    snapshot: Snapshot,
+    holding: Holding | None,
+    must_sell: str = "",
+    amount: float | None = None,
 ) -> Signal | None:
     """The signal of the newest closed bar; None while there are no forecasts.
 
     No signal is given on candles that are too old, or after a replay's last bar. ``must_sell`` is
-    as for `marketpulse.signals.decide`.
+    as for `marketpulse.signals.decide`; ``amount`` is what would be traded, in quote currency, if
+    it is not the fixed amount of the settings.
     """
     if report.decisions.empty or snapshot.as_of is None:
         return None
@@ -169,9 +174,14 @@ def signal(
     row = report.decisions.iloc[-1]
     if row.name != snapshot.as_of:
         return Signal("hold", snapshot.as_of, (), None, ("No forecast over a gap in the candles.",))
-    thresholds = Thresholds.of(report.settings)
-    known = row.to_dict()
+    thresholds, known = thresholds_of(report.settings, amount), row.to_dict()
     return decide(snapshot.as_of, known, thresholds, report.costs, holding, must_sell)
+
+
+def thresholds_of(settings: Settings, amount: float | None = None) -> Thresholds:
+    """The thresholds of the settings, for another amount than theirs if there is one."""
+    asked = Thresholds.of(settings)
+    return asked if amount is None else replace(asked, amount=amount)
 
 
 def headline(report: Report, snapshot: Snapshot, decided: Signal | None) -> str:

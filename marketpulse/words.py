@@ -91,6 +91,13 @@ def percent_text(fraction: float | None, digits: int = 1, *, signed: bool = Fals
     return f"{sign}{percent or 0.0:.{digits}f} %"
 
 
+def chance_text(chance: float) -> str:
+    """A chance whose ends stand for all beyond them: 5 % or less, 40 %, 95 % or more."""
+    known = round(chance, 9)
+    beyond = " or less" if known <= 0.05 else " or more" if known >= 0.95 else ""
+    return f"{percent_text(known, 0)}{beyond}"
+
+
 def age_text(age: pd.Timedelta | None) -> str:
     """How long ago: 12 s, 3 min, 2 h 5 min, 3 days."""
     if age is None:

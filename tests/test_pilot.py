@@ -189,6 +189,53 @@ def test_it_is_not_ready_without_both_forecasts_of_the_horizons_asked_for(snapsh
 # Bars that were missed ----------------------------------------------------------------------------
 
 
+SHARE = {"sizing": "share", "share": 50}
+
+
+def slipped(book, snapshot, **changes):
+    """Basis points that the impact takes off the signal of a book."""
+    seen = report.basis(snapshot, EAGER.changed(impact=100, **changes))
+    terms = pilot.signal_of(book, seen, snapshot).terms
+    return next(-term.bps for term in terms if term.label.startswith("slippage"))
+
+
+def test_a_signal_reckons_with_the_impact_of_the_size_that_is_meant(book, snapshot):
+    # Half of 10,000 is five times the fixed amount of 1,000: it moves the price by the root of 5.
+    assert pilot.intended(book, report.basis(snapshot, EAGER.changed(**SHARE)), snapshot) == 5000
+    fixed, half = slipped(book, snapshot), slipped(book, snapshot, **SHARE)
+    assert half / fixed == pytest.approx(5**0.5, rel=0.01)
+
+
+def test_what_is_held_is_meant_to_be_sold_and_a_fixed_amount_stays_itself(book, snapshot):
+    held = holding(book, snapshot, minutes_ago=5)
+    worth = float(held.positions["BTC/USD"].quantity) * snapshot.price
+    share, fixed = (report.basis(snapshot, EAGER.changed(**each)) for each in (SHARE, {}))
+    assert pilot.intended(held, share, snapshot) == worth
+    assert pilot.intended(held, fixed, snapshot) == 1000
+
+
+def chance_line(book, snapshot, **changes):
+    seen = report.basis(snapshot, EAGER.changed(**changes))
+    return pilot.chance_line(book, seen, snapshot, pilot.signal_of(book, seen, snapshot))
+
+
+def test_the_chance_of_a_net_profit_is_told_for_the_trade_that_comes_next(book, snapshot):
+    dear = chance_line(book, snapshot, fee=200)
+    assert dear == "Chance of a net profit 45 min after a purchase, by the bands: 5 % or less."
+    held = holding(book, snapshot, minutes_ago=5, price=snapshot.price / 2)
+    cheap = chance_line(held, snapshot)
+    assert cheap == "Chance of a net profit from a sale in 1 min, by the bands: 95 % or more."
+
+
+def test_the_chance_does_not_depend_on_the_margin_that_is_asked_for(book, snapshot):
+    assert chance_line(book, snapshot, margin=0) == chance_line(book, snapshot, margin=-100)
+
+
+def test_no_chance_is_told_without_a_sum(book, snapshot):
+    old = holding(book, snapshot, minutes_ago=46)
+    assert chance_line(old, snapshot) == ""
+
+
 @pytest.mark.parametrize(
     ("since", "as_of", "bars"),
     [

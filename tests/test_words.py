@@ -13,6 +13,7 @@ from marketpulse.words import (
     VERDICT_WORDS,
     age_text,
     bps_text,
+    chance_text,
     money_text,
     percent_text,
     price_digits,
@@ -270,3 +271,10 @@ def test_a_scoreboard_reads_you_trees_and_coin():
 )
 def test_a_scoreboard_is_judged_in_words(n, waiting, verdict, text):
     assert score_verdict_text(Scoreboard(n, 0, 0, 0, waiting, verdict)) == text
+
+
+@pytest.mark.parametrize(
+    ("chance", "said"), [(1 - 0.95, "5 % or less"), (0.4, "40 %"), (0.95, "95 % or more")]
+)
+def test_a_chance_beyond_the_bands_is_told_as_such(chance, said):
+    assert chance_text(chance) == said

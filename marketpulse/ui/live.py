@@ -4,13 +4,12 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from marketpulse import pilot, report
-from marketpulse.backtest import holding
 from marketpulse.charts import EQUITY_ALT
 from marketpulse.ledger import FLAT, equity
 from marketpulse.report import View
 from marketpulse.settings import PRESET_HELP, PRESETS
 from marketpulse.signal_charts import history_chart, history_line
-from marketpulse.signals import Signal, Thresholds
+from marketpulse.signals import Signal
 from marketpulse.tables import preset_lines, source_lines
 from marketpulse.ui.cached import (
     shared_equity_chart,
@@ -42,11 +41,7 @@ PRICE_CHART = "price-chart"
 
 def decided(frame: Frame) -> Signal | None:
     """The signal of the newest bar for the visitor's own book."""
-    thresholds = Thresholds.of(frame.report.settings)
-    ledger, snapshot = frame.book.ledger, frame.snapshot
-    held = holding(ledger, snapshot.key.symbol, thresholds)
-    broken = pilot.broken_limit(ledger, frame.report.settings, snapshot)
-    return report.signal(frame.report, snapshot, held, broken)
+    return pilot.signal_of(frame.book.ledger, frame.report, frame.snapshot)
 
 
 def draw_moving(frame: Frame) -> None:
@@ -152,7 +147,8 @@ def draw_signal(frame: Frame) -> None:
         return
     with st.container(border=True):
         st.markdown(f"**Signal** · {SIGNAL_WORDS[signal.side]}")
-        st.caption(" ".join(signal.reasons))
+        chance = pilot.chance_line(frame.book.ledger, frame.report, frame.snapshot, signal)
+        st.caption(" ".join((*signal.reasons, chance)))
         if signal.terms:
             meter = shared_meter(signal)
             live_chart(meter, key="meter", height=meter.height, buttons=False)
