@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 
 from marketpulse.charts import DOWN, LEGEND, NEUTRAL, UP, time_axis
 from marketpulse.fans import Trace
-from marketpulse.placebo import Fan
+from marketpulse.placebo import Fan, RandomEntries
 from marketpulse.sweep import Cell, ThresholdMap
 from marketpulse.terms import Centre
 from marketpulse.zones import UTC, local_times
@@ -17,14 +17,20 @@ SCALE = [[0.0, DOWN], [0.5, "#d5dbe3"], [1.0, UP]]
 SHADES = ("rgba(132, 146, 166, 0.20)", "rgba(132, 146, 166, 0.32)")
 
 
-def fan_chart(fan: Fan, zone: str = UTC) -> go.Figure:
-    """Equity of the rule inside that of its placebos: half of them, and nine in ten."""
+def fan_chart(fan: Fan, entries: RandomEntries, zone: str = UTC) -> go.Figure:
+    """Equity of the rule inside that of its placebos: half of them, and nine in ten.
+
+    An outline holds nine in ten of the entries at random.
+    """
     times = local_times(fan.times, zone)
     low_90, low_50, middle, high_50, high_90 = fan.bands
+    low_random, high_random = entries.outline
     dashed = {"color": NEUTRAL, "width": 1.5, "dash": "dash"}
+    dotted = {**dashed, "dash": "dot"}
     traces = [
         *_ribbon(times, low_90, high_90, "9 in 10 placebos", SHADES[0]),
         *_ribbon(times, low_50, high_50, "Half of them", SHADES[1]),
+        *_edges(times, low_random, high_random, "9 in 10 entries at random", dotted),
         _line(times, middle, "Median placebo", dashed),
         _line(times, fan.real, "The rule", {"color": UP, "width": 2.5}),
     ]
@@ -44,10 +50,17 @@ def _ribbon(
     times: pd.DatetimeIndex, low: np.ndarray, high: np.ndarray, name: str, shade: str
 ) -> list[Trace]:
     """The area between two lines, as one entry of the legend."""
+    upper, lower = _edges(times, low, high, name, {"width": 0})
+    return [upper, {**lower, "fill": "tonexty", "fillcolor": shade}]
+
+
+def _edges(
+    times: pd.DatetimeIndex, low: np.ndarray, high: np.ndarray, name: str, line: Trace
+) -> list[Trace]:
+    """The upper and the lower line, as one entry of the legend."""
     quiet = {"hoverinfo": "skip", "hovertemplate": None, "legendgroup": name}
-    upper = {**_line(times, high, name, {"width": 0}), **quiet, "showlegend": False}
-    filled = {"fill": "tonexty", "fillcolor": shade}
-    return [upper, {**_line(times, low, name, {"width": 0}), **quiet, **filled}]
+    upper, lower = ({**_line(times, worth, name, line), **quiet} for worth in (high, low))
+    return [{**upper, "showlegend": False}, lower]
 
 
 def map_chart(made: ThresholdMap, centre: Centre, chosen: tuple[float, float]) -> go.Figure:

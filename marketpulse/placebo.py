@@ -75,12 +75,24 @@ class Fan:
 class RandomEntries:
     """The rule beside as many trades, held as long, begun at random.
 
-    ``nets`` (quote currency, shape (draws,)), ``net`` and ``percentile`` are as in `Fan`.
+    Attributes
+    ----------
+    curves : ndarray of shape (draws, g)
+        Equity of each draw at the `grid`, quote currency.
+    nets : ndarray of shape (draws,)
+    net, percentile : float
+        As in `Fan`.
     """
 
+    curves: Column
     nets: Column
     net: float
     percentile: float
+
+    @property
+    def outline(self) -> Column:
+        """Between which nine in ten of the draws are at each time, shape (2, g)."""
+        return np.quantile(self.curves, (QUANTILES[0], QUANTILES[-1]), axis=0)
 
     @property
     def sentence(self) -> str:
@@ -160,14 +172,14 @@ def random_entries(
     tape: Tape, broker: Broker, path: Path, *, draws: int = DRAWS, seed: int = 0
 ) -> RandomEntries:
     """The path beside ``draws`` of as many trades, held as many bars, begun at random."""
-    random, cash = np.random.default_rng(seed), broker.trading.cash
+    random, cash, at = np.random.default_rng(seed), broker.trading.cash, grid(tape)
     bars = np.minimum(path.sold, len(tape) - 1) - path.bought
-    nets = np.zeros(draws)
+    worth = np.empty((draws, len(at)))
     for draw in range(draws):
         rows = _placed(random.permutation(bars), len(tape), random)
-        nets[draw] = net(tape, cash, priced(tape, broker, rows))
-    made = net(tape, cash, path)
-    return RandomEntries(nets, made, percentile(made, nets, seed))
+        worth[draw] = equity_at(tape, cash, priced(tape, broker, rows), at)
+    made, nets = net(tape, cash, path), worth[:, -1] - cash
+    return RandomEntries(worth, nets, made, percentile(made, nets, seed))
 
 
 def _placed(bars: Rows, length: int, random: np.random.Generator) -> Rows:

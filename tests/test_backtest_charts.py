@@ -3,7 +3,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from marketpulse.backtest_charts import cells_of, fan_chart, map_chart
-from marketpulse.placebo import Fan
+from marketpulse.placebo import Fan, RandomEntries
 from marketpulse.signal_charts import history_chart, history_line, meter_alt, meter_content
 from marketpulse.signals import Signal
 from marketpulse.sweep import Cell, ThresholdMap
@@ -38,15 +38,29 @@ def meter(*terms):
     return go.Figure(meter_content(blocked(*terms)))
 
 
-def test_the_rule_is_drawn_inside_the_placebos_that_lie_around_their_median():
+def fan_figure():
+    """Placebos from 90 to 110 and entries at random from 80 to 100, every time."""
     placebos = np.linspace(90, 110, 21)[:, None] * np.ones(3)
     real = np.array([100.0, 101.0, 104.0])
     fan = Fan(TIMES, real, placebos, placebos[:, -1] - 100, 4.0, 0.7, pd.Timedelta(hours=1))
-    traces = named(fan_chart(fan))
+    return fan_chart(fan, RandomEntries(placebos - 10, placebos[:, -1] - 110, 4.0, 0.7))
+
+
+def test_the_rule_is_drawn_inside_the_placebos_that_lie_around_their_median():
+    figure = fan_figure()
+    traces = named(figure)
     assert list(traces["The rule"].y) == [100, 101, 104]
     assert list(traces["Median placebo"].y) == [100, 100, 100]
-    low, high = (trace for trace in fan_chart(fan).data[:2])
+    low, high = (trace for trace in figure.data[:2])
     assert (round(low.y[0], 6), round(high.y[0], 6)) == (109, 91)
+
+
+def test_entries_at_random_are_a_dotted_outline_that_the_legend_names_once():
+    upper, lower = (each for each in fan_figure().data if each.name == "9 in 10 entries at random")
+    assert [list(each.y.round(6)) for each in (upper, lower)] == [[99] * 3, [81] * 3]
+    assert [each.line.dash for each in (upper, lower)] == ["dot", "dot"]
+    assert [each.fill for each in (upper, lower)] == [None, None]
+    assert [each.showlegend for each in (upper, lower)] == [False, None]
 
 
 def test_the_map_shows_one_centre_with_the_trades_of_each_cell_as_text():

@@ -8,9 +8,10 @@ from marketpulse.chain import Gated
 from marketpulse.costs import Costs
 from marketpulse.errors import NotEnoughCandles
 from marketpulse.horizons import ONE_MINUTE
-from marketpulse.paths import net, path_of
+from marketpulse.paths import equity_at, net, path_of, priced
 from marketpulse.placebo import (
     _placed,
+    grid,
     least_shift,
     percentile,
     placebo_fan,
@@ -164,3 +165,22 @@ def test_random_entries_lose_their_costs_and_a_rule_that_knows_beats_them():
     charged = random_entries(tape, costly, path_of(tape, costly, gated), draws=50)
     assert charged.nets.mean() == pytest.approx(-8 * path.trades, rel=0.1)
     assert random_entries(tape, broker, path, draws=20).nets.tolist() == entries.nets[:20].tolist()
+
+
+def test_the_curves_of_random_entries_go_from_the_cash_to_their_nets_inside_their_outline():
+    tape, broker, gated = knowing(0, 1.0)
+    entries = random_entries(tape, broker, path_of(tape, broker, gated), draws=200)
+    assert entries.curves.shape == (200, len(grid(tape)))
+    np.testing.assert_allclose(entries.curves[:, 0], 10_000)
+    assert (entries.curves[:, -1] - 10_000 == entries.nets).all()
+    low, high = entries.outline
+    outside = (entries.curves < low) | (entries.curves > high)
+    assert outside[:, 1:].mean() == pytest.approx(0.1, abs=0.01)
+
+
+def test_a_trade_that_leaves_nothing_to_chance_has_the_rule_s_own_curve():
+    tape, broker, _ = knowing(0, 1.0)
+    whole = priced(tape, broker, np.array([[0, len(tape) - 1]]))
+    entries = random_entries(tape, broker, whole, draws=3)
+    expected = equity_at(tape, 10_000, whole, grid(tape))
+    assert (entries.curves == expected).all()

@@ -34,7 +34,10 @@ from marketpulse.ui.plain_chart import plain_chart
 from marketpulse.zones import time_text
 
 MAP = "backtest-map"
-FAN_ALT = "Equity of the rule over time, inside the range of what its placebos made."
+FAN_ALT = (
+    "Equity of the rule over time, inside the range of what its placebos made and the outline of"
+    " what entries at random made."
+)
 POLL_SECONDS = 0.5
 
 
@@ -154,9 +157,8 @@ def _draw_luck(frame: Frame, forecasts: Forecasts, made: Trial) -> None:
         label = "Compare with luck"
         _draw_errand("luck", label, label, errand, begin_luck, forecasts, frame.report)
         return
-    placebos, entries = errand.result
-    st.markdown("\n".join(f"- {each.sentence}" for each in (placebos, entries)))
-    figure = shared_fan(forecasts, frame.report, placebos, frame.zone)
+    st.markdown("\n".join(f"- {each.sentence}" for each in errand.result))
+    figure = shared_fan(forecasts, frame.report, errand.result, frame.zone)
     plain_chart(figure, key="backtest-fan", alt=FAN_ALT)
 
 

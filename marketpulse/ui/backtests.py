@@ -138,10 +138,10 @@ def begin_luck(forecasts: Forecasts, seen: Report, scheduler: str | None = None)
     _lucks().begin(_trial_key(forecasts, seen), work)
 
 
-def shared_fan(forecasts: Forecasts, seen: Report, made: Fan, zone: str) -> go.Figure:
-    """The figure of the placebos."""
+def shared_fan(forecasts: Forecasts, seen: Report, made: Luck, zone: str) -> go.Figure:
+    """The figure of the placebos and of the entries at random."""
     key = ("fan", zone, _trial_key(forecasts, seen))
-    return _figures().get(key, lambda: backtest_charts.fan_chart(made, zone))
+    return _figures().get(key, lambda: backtest_charts.fan_chart(*made, zone))
 
 
 def _map_key(forecasts: Forecasts, seen: Report) -> Hashable:
