@@ -1,9 +1,11 @@
 """What a backtest says: its JSON object, and the same in words."""
 
+import math
 from dataclasses import asdict
 from typing import Any
 
 from marketpulse.backtest import BacktestResult
+from marketpulse.costs import Costs
 from marketpulse.placebo import Fan, RandomEntries
 from marketpulse.settings import DEFAULTS, Settings
 from marketpulse.sweep import Cell, ThresholdMap
@@ -135,18 +137,29 @@ def left_out(settings: Settings) -> str:
     return f"Each purchase spends {amount}: the auto-pilot's {' and '.join(parts)} are not in it."
 
 
-def map_lines(made: ThresholdMap) -> list[str]:
-    """The best cell of a sweep and what picking it is worth."""
-    best = made.best
-    if best is None:
-        return [made.warning]
-    where = f"{best.mae_multiplier:g} × MAE, margin {bps_text(best.margin_bps)}"
-    said = [f"Best cell: {where}, {best.trades:,} trades.", made.warning]
-    if _ignores_error(made):
-        said.append(
-            "The multiplier changes nothing: this rule does not reckon with the mean error."
-        )
-    return said
+def map_lines(made: ThresholdMap, costs: Costs) -> list[str]:
+    """The best cell of a sweep, what picking it is worth, and what the map leaves out."""
+    best, said = made.best, [made.warning]
+    if best is not None:
+        where = f"{best.mae_multiplier:g} × MAE, margin {bps_text(best.margin_bps)}"
+        said.insert(0, f"Best cell: {where}, {best.trades:,} trades.")
+        if _ignores_error(made):
+            said.append(
+                "The multiplier changes nothing: this rule does not reckon with the mean error."
+            )
+    return [*said, *_cut(made, costs)]
+
+
+def _cut(made: ThresholdMap, costs: Costs) -> list[str]:
+    """That the margins do not reach down to minus the costs, if they do not."""
+    paid = costs.round_trip() * 1e4
+    least = min((cell.margin_bps for cell in made.cells), default=-math.inf)
+    if -least >= paid:
+        return []
+    return [
+        f"The map is cut at a margin of {bps_text(least)}, where the settings end: a round trip"
+        f" costs {math.ceil(paid):,} bps."
+    ]
 
 
 def _ignores_error(made: ThresholdMap) -> bool:

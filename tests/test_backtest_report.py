@@ -8,7 +8,7 @@ from marketpulse.broker import Broker, Trading
 from marketpulse.chain import Gated
 from marketpulse.costs import Costs
 from marketpulse.settings import Settings
-from marketpulse.sweep import Cell, ThresholdMap
+from marketpulse.sweep import Cell, ThresholdMap, grid_of
 from marketpulse.tape import taped
 from marketpulse.trial import Trial
 from tests.books import BTC
@@ -50,8 +50,24 @@ def test_a_map_on_which_the_multiplier_does_nothing_says_so(nets, ignored):
         for multiplier, net in enumerate(nets)
         for margin in (0.0, 1.0)
     ]
-    said = map_lines(ThresholdMap(tuple(cells), 4, 100))
+    said = map_lines(ThresholdMap(tuple(cells), 4, 100), FREE)
     assert any("The multiplier changes nothing" in line for line in said) == ignored
+
+
+@pytest.mark.parametrize("trades", [0, 3])
+@pytest.mark.parametrize(("fee", "cut"), [(0, False), (40, False), (49, False), (50, True)])
+def test_a_map_whose_margins_do_not_reach_the_costs_says_so_even_if_nothing_traded(
+    fee, cut, trades
+):
+    _, margins = grid_of(Costs(fee))
+    cells = tuple(Cell("raw", 0, each, trades, each, 0.0, None, None, None) for each in margins)
+    # Two fees of 0.5 %, the second of what the price must rise to: 2 x 50 / 0.995 bps.
+    told = (
+        "The map is cut at a margin of -100 bps, where the settings end: a round trip costs 101"
+        " bps."
+    )
+    said = map_lines(ThresholdMap(cells, 20, 100), Costs(fee))
+    assert [line for line in said if "cut" in line] == ([told] if cut else [])
 
 
 @pytest.mark.parametrize(

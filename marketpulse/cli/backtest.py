@@ -91,7 +91,7 @@ def backtest(
     else:
         click.echo("\n".join(backtest_report.lines(made, luck)))
     if cells is not None:
-        click.echo("\n".join(backtest_report.map_lines(cells)), err=as_json)
+        click.echo("\n".join(backtest_report.map_lines(cells, trading.costs)), err=as_json)
 
 
 def _backtest_settings(symbol: str, options: Mapping[str, Any]) -> Settings:

@@ -199,7 +199,8 @@ def _draw_map(frame: Frame, forecasts: Forecasts) -> None:
         _draw_errand("map", label, label, errand, begin_map, forecasts, frame.report)
         return
     made = errand.result
-    st.warning(" ".join(backtest_report.map_lines(made)), icon=":material/casino:")
+    said = backtest_report.map_lines(made, frame.report.costs)
+    st.warning(" ".join(said), icon=":material/casino:")
     centre = st.segmented_control(
         "Act on", CENTRES, default=frame.settings.centre, key="map-centre", required=True
     )
