@@ -1,12 +1,15 @@
 """Whether a backtest can be believed, and is quick: ``python -m benchmarks.backtest``.
 
     python -m benchmarks.backtest [--full] [--peers PYTHON]
+    python -m benchmarks.backtest --bootstrap N [FILE]
 
 Rules on random walks, a planted edge found live as in the backtest, no look-ahead, and time: that
 of a backtest, of a sweep, and from a slider of the page to its figures. Within ten minutes there
 are 100 walks, 50 of them with 100 placebos each; ``--full`` takes the 200, 100 and 500 that the
 claims are about. ``pip install -r benchmarks/requirements.txt`` brings the peers
 of the claim on time; ``--peers`` names the interpreter that has them, if it is another one.
+``--bootstrap`` claims nothing: it says where the net P&L of the bundled sample, or of a file of
+one-minute candles, stands among those of N other orders of its days.
 """
 
 import argparse
@@ -14,7 +17,7 @@ import sys
 import time
 from collections.abc import Iterator
 
-from benchmarks import edge, luck, pace, sliders
+from benchmarks import bootstrap, edge, luck, pace, sliders
 from benchmarks.claims import Claim, at_most, publish
 from marketpulse.broker import Broker, Trading
 from marketpulse.chain import Gated
@@ -33,7 +36,16 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--peers", default=sys.executable, metavar="PYTHON", help="interpreter that has the peers"
     )
-    return parser.parse_args()
+    parser.add_argument(
+        "--bootstrap", type=int, metavar="N", help="instead, the net P&L among N orders of the days"
+    )
+    parser.add_argument("file", nargs="?", help="candles for --bootstrap: .csv, .csv.gz, .parquet")
+    options = parser.parse_args()
+    if options.bootstrap is not None and options.bootstrap < 1:
+        parser.error("--bootstrap must be at least 1")
+    if options.file and options.bootstrap is None:
+        parser.error("FILE is for --bootstrap")
+    return options
 
 
 def sweep_claims() -> Iterator[Claim]:
@@ -69,6 +81,8 @@ def all_claims(options: argparse.Namespace) -> Iterator[Claim]:
 
 def main() -> int:
     options, begun = arguments(), time.perf_counter()
+    if options.bootstrap:
+        return bootstrap.publish_nets(options.bootstrap, options.file)
     claims = list(all_claims(options))
     print(f"Took {time.perf_counter() - begun:.0f} s")
     return publish("backtest", claims)
