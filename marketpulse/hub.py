@@ -39,6 +39,7 @@ from marketpulse.sources.catalogue import (
     stand_in,
     traded_source,
 )
+from marketpulse.sources.exchange import import_client
 from marketpulse.sources.recorded import RecordedSource, Replay
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ FIRST_BACKOFF, LAST_BACKOFF = 1.0, 60.0
 LONGEST_PAUSE = 1.0
 # The same while an order waits for a venue's price.
 HASTE = 0.25
+
+NO_TIME = pd.Timedelta(0)
 
 # Visitors for whom a worker does ahead what their next rerun needs; most want the same.
 MOST_PREPARED = 20
@@ -117,6 +120,7 @@ class Hub:
         self._counting = Lock()
         self._stop = Event()
         self._begun = Event()
+        self._ready_at = None if threads else clock()
         self._markets: dict[MarketKey, Market] = {}
         self._records: dict[MarketKey | None, ForecastRecord] = {}
         self._leases = Leases()
@@ -205,6 +209,11 @@ class Hub:
         """Count a rerun that took so long."""
         with self._counting:
             self.counters = self.counters.after_rerun(seconds)
+
+    def waited(self, snapshot: Snapshot) -> pd.Timedelta:
+        """How long a market has been waited for since its venues could be asked."""
+        ready = self._ready_at
+        return NO_TIME if ready is None else self.clock() - max(ready, snapshot.asked_at)
 
     @property
     def visitors(self) -> int:
@@ -309,6 +318,12 @@ class Hub:
                 refresh=min(lease.refresh for lease in leases),
             )
 
+    def _get_ready(self) -> None:
+        """Import what asks venues, so that neither their race nor a visitor waits for that."""
+        if self._ready_at is None:
+            import_client()
+            self._ready_at = self.clock()
+
     def _go_on(self) -> None:
         """Let begin what had to wait for the first candles, while their history is on its way."""
         if not self._begun.is_set():
@@ -346,6 +361,8 @@ class Hub:
 
     def _work(self, key: MarketKey, market: Market, wake: Event) -> None:
         """Step a market until nobody watches it or the hub is closed."""
+        if not key.run_id:
+            self._get_ready()
         backoff, due, tidied = FIRST_BACKOFF, time.monotonic(), -1
         while not self._stop.is_set() and self._watched(key):
             wake.clear()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 # Seconds after which a journal that could not be opened is tried again.
 RETRY = 5.0
 # Seconds that the first candles have the processor to themselves, if they take as long.
-HEAD_START = 1.0
+HEAD_START = 5.0
 OPENING = "The journal of paper books is being opened."
 
 

@@ -1,4 +1,5 @@
 import time
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -66,6 +67,30 @@ def test_a_market_is_kept_while_its_lease_is_renewed_and_dropped_after(hub, cloc
     clock.now += LEASE
     assert not hub._watched(market.key)
     assert hub.watch("a", Settings()) is not market
+
+
+def test_no_visitor_waits_for_venues_while_this_host_still_imports_what_asks_them(
+    clock, tmp_path, monkeypatch
+):
+    imported = []
+    monkeypatch.setattr("marketpulse.hub.import_client", lambda: imported.append(clock.now))
+    monkeypatch.setattr("marketpulse.hub.Thread", lambda **_: SimpleNamespace(start=lambda: None))
+    hub = Hub(clock, home=tmp_path)
+    snapshot = hub.watch("a", Settings()).snapshot
+    clock.now += pd.Timedelta(seconds=9)
+    assert hub.waited(snapshot) == pd.Timedelta(0)
+    hub._get_ready()
+    hub._get_ready()
+    clock.now += pd.Timedelta(seconds=2)
+    assert (hub.waited(snapshot), len(imported)) == (pd.Timedelta(seconds=2), 1)
+    hub.close()
+
+
+def test_a_visitor_waits_for_a_market_from_the_moment_at_which_it_was_asked_for(hub, clock):
+    clock.now += pd.Timedelta(hours=1)
+    snapshot = hub.watch("a", Settings()).snapshot
+    clock.now += pd.Timedelta(seconds=2)
+    assert hub.waited(snapshot) == pd.Timedelta(seconds=2)
 
 
 def test_a_newer_request_of_a_visitor_replaces_the_older_one(hub):

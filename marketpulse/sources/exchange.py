@@ -55,6 +55,12 @@ _SPOT_ONLY = {"binance": {"types": ["spot"]}, "okx": {"types": ["spot"]}}
 _SHAPE_ERRORS = (LookupError, TypeError, AttributeError, ValueError)
 
 
+def import_client() -> None:
+    """Import what a call needs, which takes a second or two, and more on a small host."""
+    importlib.import_module("ccxt")
+    importlib.import_module("marketpulse.sources.wire")
+
+
 class ExchangeSource:
     """A `CandleSource` over one exchange. Safe to share between threads.
 
@@ -198,8 +204,8 @@ class ExchangeSource:
         return pairs
 
     def _wire(self) -> "Wire":
-        # Before the clock of the first call starts: it takes a second or two.
-        importlib.import_module("ccxt")
+        # Before the clock of the first call starts.
+        import_client()
 
         from marketpulse.sources.wire import Wire
 

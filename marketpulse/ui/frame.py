@@ -40,7 +40,7 @@ PAGES = (
 # A file of our own: a named icon would be fetched from another host.
 ICON = Path(__file__).with_name("icon.svg")
 STYLE = f"<style>{Path(__file__).with_name('style.css').read_text('utf-8')}</style>"
-# How long the visitor waits for live candles before the replay of the sample begins.
+# How long the visitor waits for venues before the replay of the sample begins.
 PATIENCE = pd.Timedelta(seconds=2.5)
 # While a fresh market is being loaded and trained, the page looks more often.
 LOADING_REFRESH_MS = 250
@@ -249,7 +249,7 @@ def _shown(hub: Hub, live: Market, settings: Settings) -> Market:
         if snapshot.has_candles:
             session.note_live(True)
         fresh = settings.source == AUTO and settings.symbol == DEFAULT_SYMBOL
-        waited = hub.clock() - snapshot.asked_at
+        waited = hub.waited(snapshot)
         if fresh and not session.saw_live() and (waited > PATIENCE or snapshot.problem):
             session.watch_replay(True)
     if not session.watching_replay():
