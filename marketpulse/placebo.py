@@ -77,17 +77,25 @@ class RandomEntries:
 
     Attributes
     ----------
+    real : ndarray of shape (g,)
+        Equity of the rule at the `grid`, quote currency.
     curves : ndarray of shape (draws, g)
-        Equity of each draw at the `grid`, quote currency.
+        That of each draw.
     nets : ndarray of shape (draws,)
     net, percentile : float
         As in `Fan`.
     """
 
+    real: Column
     curves: Column
     nets: Column
     net: float
     percentile: float
+
+    @property
+    def drawdowns(self) -> tuple[float, float]:
+        """Deepest drawdown of the rule and the median one of the draws, fractions up to 0."""
+        return float(_deepest(self.real)), float(np.median(_deepest(self.curves)))
 
     @property
     def outline(self) -> Column:
@@ -97,7 +105,9 @@ class RandomEntries:
     @property
     def sentence(self) -> str:
         """The percentile in words."""
-        return _sentence(self.net, self.nets, self.percentile, "runs that entered at random")
+        own, usual = (percent_text(each, 2) for each in self.drawdowns)
+        better = _sentence(self.net, self.nets, self.percentile, "runs that entered at random")
+        return f"{better} Its deepest drawdown was {own}, that of their middle one {usual}."
 
 
 def least_shift(tape: Tape) -> int:
@@ -179,7 +189,14 @@ def random_entries(
         rows = _placed(random.permutation(bars), len(tape), random)
         worth[draw] = equity_at(tape, cash, priced(tape, broker, rows), at)
     made, nets = net(tape, cash, path), worth[:, -1] - cash
-    return RandomEntries(worth, nets, made, percentile(made, nets, seed))
+    real = equity_at(tape, cash, path, at)
+    return RandomEntries(real, worth, nets, made, percentile(made, nets, seed))
+
+
+def _deepest(curves: Column) -> Column:
+    """Deepest drawdown along the last axis, a fraction up to 0."""
+    lowest: Column = (curves / np.maximum.accumulate(curves, axis=-1) - 1.0).min(axis=-1)
+    return lowest
 
 
 def _placed(bars: Rows, length: int, random: np.random.Generator) -> Rows:

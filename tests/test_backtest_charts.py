@@ -43,7 +43,7 @@ def fan_figure():
     placebos = np.linspace(90, 110, 21)[:, None] * np.ones(3)
     real = np.array([100.0, 101.0, 104.0])
     fan = Fan(TIMES, real, placebos, placebos[:, -1] - 100, 4.0, 0.7, pd.Timedelta(hours=1))
-    return fan_chart(fan, RandomEntries(placebos - 10, placebos[:, -1] - 110, 4.0, 0.7))
+    return fan_chart(fan, RandomEntries(fan.real, placebos - 10, placebos[:, -1] - 110, 4.0, 0.7))
 
 
 def test_the_rule_is_drawn_inside_the_placebos_that_lie_around_their_median():

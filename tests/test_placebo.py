@@ -10,6 +10,7 @@ from marketpulse.errors import NotEnoughCandles
 from marketpulse.horizons import ONE_MINUTE
 from marketpulse.paths import equity_at, net, path_of, priced
 from marketpulse.placebo import (
+    RandomEntries,
     _placed,
     grid,
     least_shift,
@@ -146,6 +147,15 @@ def test_every_way_to_place_random_stretches_is_as_likely():
     assert set(counts) == {(a, b) for a in range(6) for b in range(a + 2, 6)}
     assert min(counts.values()) > 430
     assert max(counts.values()) < 570
+
+
+def test_the_drawdown_of_the_rule_stands_beside_that_of_the_middle_random_run():
+    # The rule fell from 120 to 90, a quarter; the others by 0, 10 and 50 %.
+    curves = np.array([[100.0, 110, 120], [100, 90, 95], [100, 50, 200]])
+    entries = RandomEntries(np.array([100.0, 120, 90]), curves, curves[:, -1] - 100, -10.0, 0.2)
+    assert entries.drawdowns == pytest.approx((-0.25, -0.1))
+    said = "Its deepest drawdown was -25.00 %, that of their middle one -10.00 %."
+    assert entries.sentence.endswith(said)
 
 
 def test_random_entries_begin_anywhere():
