@@ -22,17 +22,6 @@ def test_what_was_asked_for_longest_ago_goes_first():
     assert shelf.get("b", lambda: "second") == "second"
 
 
-def test_what_nobody_asked_for_in_a_while_goes_when_something_else_comes():
-    now = [0.0]
-    shelf = Shelf(9, 60.0, lambda: now[0])
-    for second, key in ((0, "old"), (50, "in use"), (55, "old"), (56, "in use"), (116, "new")):
-        now[0] = second
-        shelf.get(key, lambda: "thing")
-    assert len(shelf) == 2
-    assert shelf.get("in use", lambda: "again") == "thing"
-    assert shelf.get("old", lambda: "again") == "again"
-
-
 def test_what_failed_is_made_again():
     shelf = Shelf(2)
     with pytest.raises(ZeroDivisionError):

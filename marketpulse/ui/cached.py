@@ -39,9 +39,8 @@ from marketpulse.zones import UTC
 if TYPE_CHECKING:
     from marketpulse.bookfile import Imported
 
-# Reports, figures or tables of one kind, and for how many seconds: nobody asks for those of a bar
-# that is long over.
-KEPT, KEPT_S = 64, 300.0
+# Reports, figures or tables of one kind.
+KEPT = 64
 
 
 @st.cache_resource(on_release=Hub.close, show_spinner=False)
@@ -89,7 +88,7 @@ def recordings() -> tuple[str, ...]:
 
 @st.cache_resource(show_spinner=False)
 def _reports() -> Shelf[Report]:
-    return Shelf(KEPT, KEPT_S)
+    return Shelf(KEPT)
 
 
 def shared_report(snapshot: Snapshot, settings: Settings) -> Report:
@@ -102,7 +101,7 @@ def shared_report(snapshot: Snapshot, settings: Settings) -> Report:
 
 @st.cache_resource(show_spinner=False)
 def _price_charts() -> Shelf[Spec]:
-    return Shelf(KEPT, KEPT_S)
+    return Shelf(KEPT)
 
 
 def shared_price_chart(snapshot: Snapshot, seen: Report, book: Book, zone: str) -> Spec:
@@ -131,7 +130,7 @@ def _book_at(snapshot: Snapshot, book: Book) -> BookAt:
     return (book.id, book.sequence, snapshot.key, snapshot.revision, snapshot.asked_at)
 
 
-@st.cache_resource(max_entries=KEPT, ttl=KEPT_S, show_spinner=False)
+@st.cache_resource(max_entries=64, show_spinner=False)
 def _summary(key: BookAt, _closes: pd.Series, _book: Book) -> Summary | None:
     return summary(_book.ledger, _closes) if len(_closes) > 1 else None
 
@@ -142,7 +141,7 @@ def shared_summary(snapshot: Snapshot, book: Book) -> Summary | None:
     return _summary(_book_at(snapshot, book), closes, book)
 
 
-@st.cache_resource(max_entries=KEPT, ttl=KEPT_S, show_spinner=False)
+@st.cache_resource(max_entries=64, show_spinner=False)
 def _equity_chart(
     key: BookAt, height: int, zone: str, _closes: pd.Series, _book: Book
 ) -> go.Figure | None:
@@ -158,7 +157,7 @@ def shared_equity_chart(snapshot: Snapshot, book: Book, height: int, zone: str) 
     return _equity_chart(_book_at(snapshot, book), height, zone, closes, book)
 
 
-@st.cache_resource(max_entries=KEPT, ttl=KEPT_S, show_spinner=False)
+@st.cache_resource(max_entries=64, show_spinner=False)
 def _book_table(id: str, sequence: int, name: str, zone: str, _book: Book) -> pd.DataFrame:
     return book_tables.TABLES[name](_book.ledger, _book.symbol, zone)
 
@@ -202,7 +201,7 @@ def read_file(content: bytes) -> "Imported | str":
 
 @st.cache_resource(show_spinner=False)
 def _pulses() -> Shelf[str]:
-    return Shelf(KEPT, KEPT_S)
+    return Shelf(KEPT)
 
 
 def shared_pulse(snapshot: Snapshot, seen: Report) -> str:
@@ -213,7 +212,7 @@ def shared_pulse(snapshot: Snapshot, seen: Report) -> str:
 
 @st.cache_resource(show_spinner=False)
 def _meters() -> Shelf[Spec]:
-    return Shelf(KEPT, KEPT_S)
+    return Shelf(KEPT)
 
 
 def shared_meter(signal: Signal) -> Spec:
@@ -226,7 +225,7 @@ def shared_meter(signal: Signal) -> Spec:
 
 @st.cache_resource(show_spinner=False)
 def _tail_tables() -> Shelf[pd.DataFrame]:
-    return Shelf(KEPT, KEPT_S)
+    return Shelf(KEPT)
 
 
 def shared_tail_table(snapshot: Snapshot, seen: Report) -> pd.DataFrame:
@@ -237,7 +236,7 @@ def shared_tail_table(snapshot: Snapshot, seen: Report) -> pd.DataFrame:
 
 @st.cache_resource(show_spinner=False)
 def _histories() -> Shelf[pd.DataFrame]:
-    return Shelf(KEPT, KEPT_S)
+    return Shelf(KEPT)
 
 
 def shared_history(snapshot: Snapshot, seen: Report) -> pd.DataFrame:
@@ -249,7 +248,7 @@ def shared_history(snapshot: Snapshot, seen: Report) -> pd.DataFrame:
 
 @st.cache_resource(show_spinner=False)
 def _scoreboards() -> Shelf[Scoreboard]:
-    return Shelf(KEPT, KEPT_S)
+    return Shelf(KEPT)
 
 
 def shared_scoreboard(snapshot: Snapshot, seen: Report, caller: str) -> Scoreboard:
@@ -275,7 +274,7 @@ def _view_key(snapshot: Snapshot, view: View) -> ViewKey:
     return (*when, horizon.label, horizon.steps, len(view.settled), view.from_record)
 
 
-@st.cache_resource(max_entries=KEPT, ttl=KEPT_S, show_spinner=False)
+@st.cache_resource(max_entries=64, show_spinner=False)
 def _breakdown(key: ViewKey, name: str, zone: str, _view: View) -> pd.DataFrame:
     return tables.BREAKDOWNS[name](_view, zone)
 
@@ -285,7 +284,7 @@ def shared_breakdown(snapshot: Snapshot, view: View, name: str, zone: str) -> pd
     return _breakdown(_view_key(snapshot, view), name, zone, view)
 
 
-@st.cache_resource(max_entries=KEPT, ttl=KEPT_S, show_spinner=False)
+@st.cache_resource(max_entries=64, show_spinner=False)
 def _accuracy_figure(
     key: ViewKey, name: str, zone: str, _table: pd.DataFrame, _view: View
 ) -> go.Figure:
@@ -305,7 +304,7 @@ def shared_accuracy_figure(
     return _accuracy_figure(_view_key(snapshot, view), name, zone, table, view)
 
 
-@st.cache_resource(max_entries=KEPT, ttl=KEPT_S, show_spinner=False)
+@st.cache_resource(max_entries=64, show_spinner=False)
 def _hindsight_chart(
     key: ViewKey, as_of: pd.Timestamp, zone: str, _candles: pd.DataFrame, _said: Said
 ) -> go.Figure:
@@ -318,7 +317,7 @@ def shared_hindsight_chart(snapshot: Snapshot, view: View, said: Said, zone: str
     return _hindsight_chart(key, said.forecast.as_of, zone, snapshot.candles, said)
 
 
-@st.cache_resource(max_entries=KEPT, ttl=KEPT_S, show_spinner=False)
+@st.cache_resource(max_entries=64, show_spinner=False)
 def _gaps(key: MarketKey, revision: int, asked_at: pd.Timestamp, _candles: pd.DataFrame) -> Gaps:
     return health.gaps(_candles)
 

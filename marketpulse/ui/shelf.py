@@ -1,9 +1,7 @@
 """A place for things that are made once and then shared."""
 
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from math import inf
 from threading import Lock
 from typing import Generic, TypeVar
 
@@ -20,19 +18,12 @@ class Shelf(Generic[Thing]):
     ----------
     places : int
         How many things it holds; the one that was asked for longest ago goes first.
-    idle : float
-        Seconds after which something that nobody asked for goes when something else comes.
-    clock : callable
-        Monotonic seconds.
     """
 
-    def __init__(
-        self, places: int, idle: float = inf, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._places, self._idle, self._clock = places, idle, clock
+    def __init__(self, places: int) -> None:
+        self._places = places
         self._lock = Lock()
-        # The thing and when it was asked for, what waits longest first.
-        self._kept: OrderedDict[Hashable, tuple[Thing, float]] = OrderedDict()
+        self._kept: OrderedDict[Hashable, Thing] = OrderedDict()
         self._making: dict[Hashable, Lock] = {}
 
     def __len__(self) -> int:
@@ -46,32 +37,20 @@ class Shelf(Generic[Thing]):
         """
         with self._lock:
             if key in self._kept:
-                return self._put(key, self._kept[key][0])
+                self._kept.move_to_end(key)
+                return self._kept[key]
             making = self._making.setdefault(key, Lock())
         with making:
             with self._lock:
                 if key in self._kept:
-                    return self._kept[key][0]
+                    return self._kept[key]
             try:
                 made = make()
                 with self._lock:
-                    self._put(key, made)
-                    self._forget()
+                    self._kept[key] = made
+                    while len(self._kept) > self._places:
+                        self._kept.popitem(last=False)
             finally:
                 with self._lock:
                     self._making.pop(key, None)
         return made
-
-    def _put(self, key: Hashable, thing: Thing) -> Thing:
-        self._kept[key] = (thing, self._clock())
-        self._kept.move_to_end(key)
-        return thing
-
-    def _forget(self) -> None:
-        """Let go what there is no place for, and what nobody asks for any more."""
-        while len(self._kept) > self._places or self._longest_idle() > self._idle:
-            self._kept.popitem(last=False)
-
-    def _longest_idle(self) -> float:
-        _, asked = next(iter(self._kept.values()))
-        return self._clock() - asked
