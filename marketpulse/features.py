@@ -7,6 +7,7 @@ without wicks, so that one impossible high or low does not move the ranges of th
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -137,13 +138,30 @@ def signed_volume(candles: pd.DataFrame, window: int = 20) -> Column:
     return _ratio(rolling_sum(signed, window), rolling_sum(volume, window))
 
 
-def in_volatilities(feature: Feature) -> Feature:
-    """The same feature in units of the current volatility per bar."""
+def unit(candles: pd.DataFrame) -> Column:
+    """Current volatility per bar, of which most features are told as a multiple (fraction)."""
+    return volatility(candles, 60)
 
-    def scaled(candles: pd.DataFrame) -> Column:
-        return _ratio(feature(candles), volatility(candles, 60))
 
-    return scaled
+@dataclass(frozen=True, slots=True)
+class InVolatilities:
+    """A feature in units of the current volatility per bar.
+
+    Attributes
+    ----------
+    feature : Feature
+        The same in its own unit.
+    """
+
+    feature: Feature
+
+    def __call__(self, candles: pd.DataFrame) -> Column:
+        """The feature of its candles."""
+        return self.over(unit(candles), candles)
+
+    def over(self, unit: Column, candles: pd.DataFrame) -> Column:
+        """The feature, given the unit of its candles."""
+        return _ratio(self.feature(candles), unit)
 
 
 def time_of_day(candles: pd.DataFrame) -> Column:
@@ -159,20 +177,20 @@ def mean_range(candles: pd.DataFrame, window: int) -> Column:
 
 FEATURES: dict[str, Feature] = {
     "time_of_day": time_of_day,
-    "volatility_5": in_volatilities(partial(volatility, window=5)),
-    "volatility_240": in_volatilities(partial(volatility, window=240)),
-    "mean_range_5": in_volatilities(partial(mean_range, window=5)),
-    "mean_range_20": in_volatilities(partial(mean_range, window=20)),
-    "return_1": in_volatilities(simple_return),
-    "return_2": in_volatilities(partial(log_return, bars=2)),
-    "return_5": in_volatilities(partial(log_return, bars=5)),
-    "momentum_10": in_volatilities(partial(log_return, bars=10)),
-    "mean_distance_5": in_volatilities(partial(mean_distance, window=5)),
-    "mean_distance_15": in_volatilities(partial(mean_distance, window=15)),
-    "mean_distance_60": in_volatilities(partial(mean_distance, window=60)),
-    "volatility_15": in_volatilities(partial(volatility, window=15)),
-    "volatility_60": partial(volatility, window=60),
-    "range_fraction": in_volatilities(range_fraction),
+    "volatility_5": InVolatilities(partial(volatility, window=5)),
+    "volatility_240": InVolatilities(partial(volatility, window=240)),
+    "mean_range_5": InVolatilities(partial(mean_range, window=5)),
+    "mean_range_20": InVolatilities(partial(mean_range, window=20)),
+    "return_1": InVolatilities(simple_return),
+    "return_2": InVolatilities(partial(log_return, bars=2)),
+    "return_5": InVolatilities(partial(log_return, bars=5)),
+    "momentum_10": InVolatilities(partial(log_return, bars=10)),
+    "mean_distance_5": InVolatilities(partial(mean_distance, window=5)),
+    "mean_distance_15": InVolatilities(partial(mean_distance, window=15)),
+    "mean_distance_60": InVolatilities(partial(mean_distance, window=60)),
+    "volatility_15": InVolatilities(partial(volatility, window=15)),
+    "volatility_60": unit,
+    "range_fraction": InVolatilities(range_fraction),
     "close_position": close_position,
     "flat_share_20": flat_share,
     "signed_volume_20": signed_volume,
@@ -200,5 +218,12 @@ def build(candles: pd.DataFrame) -> pd.DataFrame:
         Same index; NaN during the warm-up of a window and where volume is unknown.
     """
     clipped = without_wicks(candles)
-    columns = {name: feature(clipped) for name, feature in FEATURES.items()}
+    # All share it, and it is most of the work.
+    per_bar = unit(clipped)
+    columns = {
+        name: feature.over(per_bar, clipped)
+        if isinstance(feature, InVolatilities)
+        else feature(clipped)
+        for name, feature in FEATURES.items()
+    }
     return pd.DataFrame(columns, index=candles.index)

@@ -15,7 +15,7 @@ import pandas as pd
 from marketpulse.bands import BANDS
 from marketpulse.dataset import MIN_VOLATILITY, Dataset, build
 from marketpulse.evaluation import Built, Fitted, on_grid, walked
-from marketpulse.features import FEATURES, SPREAD_ONLY, in_volatilities, log_return, volatility
+from marketpulse.features import FEATURES, SPREAD_ONLY, InVolatilities, log_return, volatility
 from marketpulse.forecast import settle
 from marketpulse.horizons import Horizon
 from marketpulse.model import TRUST_GRID, HorizonModel, Plan, fit, predict
@@ -88,7 +88,11 @@ def _level(level: Callable[[pd.DataFrame], Any]) -> Leak:
         beyond: Array = np.log(np.asarray(level(candles) / candles["close"]))
         return beyond
 
-    column = in_volatilities(distance)
+    scaled = InVolatilities(distance)
+
+    def column(candles: pd.DataFrame) -> Any:
+        return scaled(candles)
+
     column.__name__, column.__doc__ = level.__name__, level.__doc__
     return _column(column)
 
