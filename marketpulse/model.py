@@ -14,6 +14,7 @@ from marketpulse.dataset import Dataset, Slices, fingerprint, slices
 from marketpulse.errors import NotEnoughCandles
 from marketpulse.features import FEATURES, SPREAD_ONLY
 from marketpulse.horizons import Horizon, Label
+from marketpulse.packages import without_init
 
 Array = npt.NDArray[np.float64]
 
@@ -27,6 +28,12 @@ FOLDS, FOLDS_OVERLAPPING = 3, 8
 RETRAIN_EVERY = pd.Timedelta(hours=4)
 # How far one outcome moves the log of a band's width. Larger reacts faster and costs sharpness.
 RATE = 0.02
+# What importing the trees brings along, and they never call: half of the time that it takes.
+NOT_OURS = {
+    "numpy.f2py": (),
+    "scipy.optimize": ("linear_sum_assignment", "linprog", "minimize"),
+    "scipy.stats": ("chi2", "gmean", "rankdata"),
+}
 # Smallest spread that may be predicted, in units of current volatility.
 MIN_SPREAD = 0.05
 
@@ -228,6 +235,8 @@ def _known(data: Dataset, rows: slice) -> npt.NDArray[np.int64]:
 
 def regressor() -> Any:
     """The class of the trees. scikit-learn takes a second to import, so only when it is needed."""
+    for package, names in NOT_OURS.items():
+        without_init(package, *names)
     from sklearn.ensemble import HistGradientBoostingRegressor
 
     return HistGradientBoostingRegressor

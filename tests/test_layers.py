@@ -10,6 +10,7 @@ PACKAGE = "marketpulse"
 # A module imports only what stands before it.
 ORDER = [
     "errors",
+    "packages",
     "counters",
     "process",
     "horizons",

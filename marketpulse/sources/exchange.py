@@ -27,6 +27,7 @@ from marketpulse.errors import (
     VenueUnreachable,
 )
 from marketpulse.horizons import ONE_MINUTE
+from marketpulse.packages import without_init
 from marketpulse.sources import Provenance, Quote, replies
 from marketpulse.sources.gateway import Gateway
 from marketpulse.sources.venues import KNOWN, UNKNOWN
@@ -56,8 +57,9 @@ _SHAPE_ERRORS = (LookupError, TypeError, AttributeError, ValueError)
 
 
 def import_client() -> None:
-    """Import what a call needs, which takes a second or two, and more on a small host."""
-    importlib.import_module("ccxt")
+    """Import what a call to any venue needs, and of no venue what it alone needs."""
+    without_init("ccxt")
+    importlib.import_module("ccxt.base.exchange")
     importlib.import_module("marketpulse.sources.wire")
 
 
@@ -212,12 +214,8 @@ class ExchangeSource:
         return Wire(self._venue)
 
     def _connected(self, wire: "Wire") -> Any:
-        import ccxt
-
-        if self._venue not in ccxt.exchanges:
-            raise SourceUnavailable(f"There is no exchange named {self._venue}.")
         # The wire keeps to the rate: ccxt's own limiter does not hold across threads.
-        client = getattr(ccxt, self._venue)({"session": wire, "enableRateLimit": False})
+        client = _exchange(self._venue)({"session": wire, "enableRateLimit": False})
         wire.interval = client.rateLimit / 1000
         # What currencies there are changes no candle, and costs Coinbase three requests.
         client.has["fetchCurrencies"] = False
@@ -232,31 +230,44 @@ class ExchangeSource:
 
     def _ask(self, request: Callable[[], Any]) -> Any:
         """What the client answers; every way in which it fails becomes one of our errors."""
-        import ccxt
+        from ccxt.base import errors
 
         try:
             return request()
-        except ccxt.BadSymbol as error:
+        except errors.BadSymbol as error:
             raise UnknownSymbol(f"{self._venue} does not know this pair.") from error
-        except ccxt.BaseError as error:
+        except errors.BaseError as error:
             raise _translated(self._venue, error) from error
         except _SHAPE_ERRORS as error:
             raise BadReply(f"{self._venue} sent a page that is no data.") from error
 
 
+def _exchange(venue: str) -> Any:
+    """The class of ccxt's client for a venue."""
+    from ccxt.base.exchange import Exchange
+
+    try:
+        found = getattr(importlib.import_module(f"ccxt.{venue}"), venue, None)
+    except ModuleNotFoundError:
+        found = None
+    if not (isinstance(found, type) and issubclass(found, Exchange)):
+        raise SourceUnavailable(f"There is no exchange named {venue}.")
+    return found
+
+
 def _translated(venue: str, error: Exception) -> DataError:
     """Our error for one that ccxt read out of a reply whose status told of none."""
-    import ccxt
+    from ccxt.base import errors
 
     from marketpulse.sources.wire import refused
 
-    if isinstance(error, ccxt.RestrictedLocation):
+    if isinstance(error, errors.RestrictedLocation):
         return refused(venue, 451)
-    if isinstance(error, ccxt.RateLimitExceeded | ccxt.DDoSProtection):
+    if isinstance(error, errors.RateLimitExceeded | errors.DDoSProtection):
         return refused(venue, 429)
-    if isinstance(error, ccxt.OnMaintenance):
+    if isinstance(error, errors.OnMaintenance):
         return VenueTroubled(f"{venue} is being maintained.")
-    if isinstance(error, ccxt.RequestTimeout):
+    if isinstance(error, errors.RequestTimeout):
         return VenueUnreachable(f"{venue} did not answer in time.")
     return SourceUnavailable(f"{venue} answered with an error.")
 
