@@ -89,7 +89,7 @@ def measured(server: Server, models: Path) -> tuple[list[Run], int]:
 
 def saved(models: Path) -> int:
     """Number of models that were ever trained here; each is saved when it is ready."""
-    return sum(1 for _ in models.glob("*.joblib"))
+    return sum(1 for _ in models.glob("*.model"))
 
 
 def script_times(file: Path, session_id: str, count: int) -> list[float]:

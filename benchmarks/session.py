@@ -375,11 +375,18 @@ class Session:
         return self.rerun(pressed, fragment=timer.fragment)
 
     def ticking(self) -> Iterator[Run]:
-        """The first run, and then one whenever the page's timer asks for it."""
+        """The first run, and then one whenever the page's timer asks for it.
+
+        The timer ticks at an even pace, however long a run takes, and anew when its pace changes.
+        """
         run = self.rerun()
+        pace, begun = run.timer.interval, run.end
         while True:
             yield run
-            self.wait(run.end + run.timer.interval - time.perf_counter())
+            if run.timer.interval != pace:
+                pace, begun = run.timer.interval, run.end
+            late = time.perf_counter() - begun
+            self.wait(pace - late % pace)
             run = self.tick(run)
 
     def wait(self, seconds: float) -> None:

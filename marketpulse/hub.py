@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from threading import Event, Lock, RLock, Thread
+from threading import Condition, Event, Lock, RLock, Thread
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -24,9 +24,10 @@ from marketpulse.errors import TooManyHorizons
 from marketpulse.leases import MAX_FURTHER_HORIZONS, Lease, Leases
 from marketpulse.market import Feed, Market
 from marketpulse.model import HorizonModel, Plan, regressor
-from marketpulse.model_store import ModelStore, signing_key
+from marketpulse.model_store import ModelStore, Say, signing_key
 from marketpulse.office import Office
 from marketpulse.places import home_folder, journal_url, models_folder
+from marketpulse.process import give_back_memory
 from marketpulse.settings import Settings
 from marketpulse.snapshot import MarketKey, Snapshot
 from marketpulse.sources import CandleSource
@@ -41,6 +42,7 @@ from marketpulse.sources.catalogue import (
 )
 from marketpulse.sources.exchange import import_client
 from marketpulse.sources.recorded import RecordedSource, Replay
+from marketpulse.turns import Turns
 
 if TYPE_CHECKING:
     from marketpulse.desk import Desk
@@ -120,6 +122,9 @@ class Hub:
         self._counting = Lock()
         self._stop = Event()
         self._begun = Event()
+        self._news = Condition()
+        self._turns = Turns()
+        self._importing = self._frozen = False
         self._ready_at = None if threads else clock()
         self._markets: dict[MarketKey, Market] = {}
         self._records: dict[MarketKey | None, ForecastRecord] = {}
@@ -200,13 +205,19 @@ class Hub:
         if desk is not None:
             desk.work(at, market.snapshot)
 
+    def await_news(self, shown: Snapshot, market: Market, seconds: float) -> None:
+        """Wait until a market publishes something else than what is shown, but not longer."""
+        with self._news:
+            self._news.wait_for(lambda: market.snapshot.revision != shown.revision, seconds)
+
     def replay_again(self, settings: Settings) -> None:
         """Let the next `watch` of this recording begin a new run."""
         with self._lock:
             self._runs.pop((settings.source, settings.symbol, settings.speed), None)
 
     def note_rerun(self, seconds: float) -> None:
-        """Count a rerun that took so long."""
+        """Count a rerun that took so long and ends now."""
+        self._turns.note_rerun(seconds)
         with self._counting:
             self.counters = self.counters.after_rerun(seconds)
 
@@ -229,6 +240,7 @@ class Hub:
     def close(self) -> None:
         """Stop every worker and close the records; may be called twice."""
         self._stop.set()
+        self._turns.stop()
         with self._lock:
             for wake in self._wakes.values():
                 wake.set()
@@ -281,6 +293,7 @@ class Hub:
 
         market = Market(key, open_feed, self._fitted, asked_at=now)
         market.prepare = self._prepare
+        market.announce = self._announce
         return market
 
     def _live_record(self) -> "ForecastRecord":
@@ -297,11 +310,13 @@ class Hub:
                 self._records[key] = ForecastRecord(url)
             return self._records[key]
 
-    def _fitted(self, market: str, data: Dataset, fit_at: pd.Timestamp, plan: Plan) -> HorizonModel:
+    def _fitted(
+        self, market: str, data: Dataset, fit_at: pd.Timestamp, plan: Plan, say: Say
+    ) -> HorizonModel:
         """A stored or fresh model; one training at a time in the whole process."""
         with self._training:
             begun = time.perf_counter()
-            model = self._store.fitted(market, data, fit_at, plan)
+            model = self._store.fitted(market, data, fit_at, plan, say)
             spent = time.perf_counter() - begun
         with self._counting:
             self.counters = self.counters.after_training(spent)
@@ -324,17 +339,36 @@ class Hub:
             import_client()
             self._ready_at = self.clock()
 
-    def _go_on(self) -> None:
-        """Let begin what had to wait for the first candles, while their history is on its way."""
-        if not self._begun.is_set():
-            self._begun.set()
+    def _go_on(self, shown: Snapshot, *, gives_way: bool) -> None:
+        """After a step: let begin what had to wait for the chart, or for the forecasts."""
+        if gives_way:
+            self._turns.tell()
+        if not self._importing and (shown.has_candles or shown.problem):
+            self._importing = True
             Thread(target=self._import, name="import", daemon=True).start()
+        if gives_way and shown.outlooks:
+            self._turns.let_look()
+        if shown.problem or (shown.outlooks and not shown.progress):
+            self._begun.set()
 
     def _import(self) -> None:
-        """Import what fits need."""
+        """Import what fits need, once the first candles have been drawn."""
+        self._turns.let_look()
         # Two threads that import parts of the same package at once can block each other.
         with self._training:
             regressor()
+
+    def _tidy(self) -> None:
+        """Collect what Streamlit would after every rerun, of which there are many more.
+
+        From the first time on, what is there by then is left alone: walking through all that was
+        imported takes longer than a rerun.
+        """
+        gc.collect()
+        give_back_memory()
+        if not self._frozen:
+            self._frozen = True
+            gc.freeze()
 
     def _watched(self, key: MarketKey) -> bool:
         """Whether anybody still looks, or a book has something to do; else it is dropped."""
@@ -370,9 +404,8 @@ class Hub:
                 self.step(market)
                 self._count_step(time.monotonic() - due)
                 if not market.busy and market.snapshot.revision != tidied:
-                    # Streamlit would do it after every rerun, of which there are many more.
                     tidied = market.snapshot.revision
-                    gc.collect()
+                    self._tidy()
                 if not market.busy and not wake.is_set():
                     with self._training:
                         market.explain()
@@ -382,7 +415,7 @@ class Hub:
                 self._stop.wait(backoff)
                 backoff = min(2 * backoff, LAST_BACKOFF)
             else:
-                self._go_on()
+                self._go_on(market.snapshot, gives_way=market.gives_way)
                 self.worker_errors.pop(key, None)
                 backoff = FIRST_BACKOFF
                 pause = self._pause(market)
@@ -401,6 +434,11 @@ class Hub:
     def _count_step(self, lag: float) -> None:
         with self._counting:
             self.counters = self.counters.after_step(lag)
+
+    def _announce(self) -> None:
+        """Wake those who wait for news of a market."""
+        with self._news:
+            self._news.notify_all()
 
     def _prepare(self, shown: Snapshot) -> None:
         """Do for its visitors what their next rerun would have to."""

@@ -73,8 +73,12 @@ class Market:
     prepare : callable
         Given each snapshot with something new before it is published: does at once, in the worker,
         what every visitor's next rerun would have to do.
+    announce : callable
+        Called when a snapshot has been published.
     calls : Calls
         Visitors' calls that wait for their forecast.
+    gives_way : bool
+        Whether the last step ended with something that visitors have waited for.
     """
 
     def __init__(
@@ -102,7 +106,9 @@ class Market:
         )
         self._published = self._snapshot
         self.prepare: Callable[[Snapshot], object] = _nothing
+        self.announce: Callable[[], object] = _nothing
         self.calls = Calls()
+        self.gives_way = False
 
     @property
     def snapshot(self) -> Snapshot:
@@ -115,7 +121,8 @@ class Market:
         if not self._snapshot.has_candles:
             return self._history is not None
         growing = any(track.short_of(self._tail) for track in self._tracks.values())
-        return growing or not self._complete or self._tracks.keys() != self._wanted
+        unfinished = self.gives_way or not self._complete
+        return growing or unfinished or self._tracks.keys() != self._wanted
 
     def want(self, horizons: Iterable[Horizon], *, tail: int, refresh: pd.Timedelta) -> None:
         """Forecast these horizons from the next step on, and the two defaults always.
@@ -158,7 +165,9 @@ class Market:
     def step(self, wall: pd.Timestamp, *, in_haste: bool = False) -> Snapshot:
         """One whole pass at the wall-clock time ``wall``: poll, close, settle, forecast, publish.
 
-        A source that fails leaves the last good snapshot in place, with the reason beside it.
+        A source that fails leaves the last good snapshot in place, with the reason beside it. With
+        the first candles, and with the first forecast of a horizon, the pass is over: what nobody
+        waits for is left to the next one.
 
         Parameters
         ----------
@@ -178,13 +187,17 @@ class Market:
         else:
             self._ask_price(source, wall)
         self._take_provenance(wall)
+        had = _firsts(self._published)
         if not self._snapshot.outlooks:
             self._publish()
-        self._forecast()
-        self._publish()
-        self._put_on_record()
-        if self._complete and not in_haste:
-            self._grow_tail()
+        if _firsts(self._published) == had:
+            self._forecast()
+            self._publish()
+        self.gives_way = _firsts(self._published) != had
+        if self._complete and not self.gives_way:
+            self._put_on_record()
+            if not in_haste:
+                self._grow_tail()
         return self._published
 
     def explain(self) -> None:
@@ -346,9 +359,6 @@ class Market:
         moved = False
         for track in self._tracks.values():
             moved |= track.advance(self._snapshot.candles, self._complete, self._say)
-            if not self._published.outlooks and track.outlook.forecast is not None:
-                self._take_outlooks()
-                self._publish()
         if moved:
             self._take_outlooks()
 
@@ -385,7 +395,14 @@ class Market:
         self._snapshot = replace(self._snapshot, outlooks=outlooks, revision=revision)
 
     def _say(self, progress: str) -> None:
-        """Tell the visitors what is being done before doing it; what they see stays the same."""
+        """Tell the visitors what is being done before doing it.
+
+        What they see stays the same, but for the first forecasts: those do not wait for it.
+        """
+        made = any(track.outlook.forecast is not None for track in self._tracks.values())
+        if made and not self._published.outlooks:
+            self._take_outlooks()
+            self._publish()
         self._published = replace(self._published, progress=progress)
 
     def _publish(self) -> None:
@@ -400,6 +417,7 @@ class Market:
         if shown.revision != self._published.revision:
             self.prepare(shown)
         self._published = shown
+        self.announce()
 
     def _only_reaches_back(self) -> bool:
         """Whether older candles are still coming, and they are all that is new."""
@@ -416,10 +434,16 @@ class Market:
         return f"Loading history: {len(self._snapshot.candles):,} of {wanted:,} minutes"
 
 
+def _firsts(shown: Snapshot) -> tuple[bool, int]:
+    """What visitors wait for before anything else: candles, and a forecast of each horizon."""
+    forecasts = sum(outlook.forecast is not None for outlook in shown.outlooks.values())
+    return shown.has_candles, forecasts
+
+
 def _cost(horizon: Horizon) -> tuple[bool, int]:
     """Order of work: the quick default model first, asked-for horizons last."""
     return horizon not in (MINUTE, LONG), horizon.minutes
 
 
-def _nothing(_: Snapshot) -> None:
-    """What is prepared if nobody asks for more."""
+def _nothing(*_: object) -> None:
+    """What is prepared and announced if nobody asks for it."""

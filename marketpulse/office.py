@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 # Seconds after which a journal that could not be opened is tried again.
 RETRY = 5.0
-# Seconds that the first candles have the processor to themselves, if they take as long.
-HEAD_START = 5.0
+# Seconds that the first forecasts have the processor to themselves, if they take as long.
+HEAD_START = 15.0
 OPENING = "The journal of paper books is being opened."
 
 
@@ -50,7 +50,7 @@ class Office:
     def start(self, after: Event) -> None:
         """Open the journal once ``after`` is set, or `HEAD_START` is over, if there may be threads.
 
-        The first chart comes a quarter of a second sooner by that.
+        The first forecasts come half a second sooner by that.
         """
         if self._threads:
             Thread(target=self._open, args=(after,), name="journal", daemon=True).start()

@@ -15,11 +15,11 @@ from marketpulse.forecast import latest, scored, settle, walk_forward
 from marketpulse.horizons import Horizon
 from marketpulse.importance import importance
 from marketpulse.model import PLANS, HorizonModel, Plan
+from marketpulse.model_store import Say
 from marketpulse.settings import KNOBS
 from marketpulse.snapshot import Outlook
 
-Say = Callable[[str], None]
-Fitted = Callable[[Dataset, pd.Timestamp, Plan], HorizonModel]
+Fitted = Callable[[Dataset, pd.Timestamp, Plan, Say], HorizonModel]
 
 # As long as the longest tail that a visitor can ask for.
 LONGEST_TAIL = int(KNOBS["tail"].high)
@@ -59,7 +59,7 @@ class Track:
     ----------
     horizon : Horizon
     fitted : callable
-        The model of a data set, fit time and plan: fitted, or loaded.
+        The model of a data set, fit time and plan: loaded, or fitted after that has been said.
     """
 
     def __init__(self, horizon: Horizon, fitted: Fitted) -> None:
@@ -129,7 +129,7 @@ class Track:
         data = dataset.build(bars[bars.index < first - self._horizon.bar], self._horizon)
         try:
             older = walk_forward(
-                data, self._plan, begin, lambda at: self._fitted(data, at, self._plan)
+                data, self._plan, begin, lambda at: self._fitted(data, at, self._plan, _silently)
             )
         except NotEnoughCandles:
             older = pd.DataFrame()
@@ -230,8 +230,8 @@ class Track:
 
     def _model_at(self, fit_at: pd.Timestamp, bars: pd.DataFrame, say: Say) -> HorizonModel:
         if self._model is None or self._model.fit_at != fit_at:
-            say(f"Training the {self._horizon.minutes}-minute model")
-            self._model = self._fitted(dataset.build(bars, self._horizon), fit_at, self._plan)
+            data = dataset.build(bars, self._horizon)
+            self._model = self._fitted(data, fit_at, self._plan, say)
         return self._model
 
     def _publish(self, predictions: pd.DataFrame, bars: pd.DataFrame) -> None:
@@ -250,3 +250,7 @@ class Track:
 
     def _tell(self, **facts: Any) -> None:
         self.outlook = replace(self.outlook, **facts)
+
+
+def _silently(_: str) -> None:
+    """What is done for the tail is said once, not for every model of it."""

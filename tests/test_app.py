@@ -77,6 +77,8 @@ class Desk:
         market = self.market(**settings)
         for _ in range(times):
             self.hub.step(market)
+        while market.gives_way:
+            self.hub.step(market)
         return market.snapshot
 
     def book(self, app, **settings):

@@ -1,4 +1,6 @@
+import gc
 import time
+from threading import Timer
 from types import SimpleNamespace
 
 import pandas as pd
@@ -96,7 +98,7 @@ def test_a_visitor_waits_for_a_market_from_the_moment_at_which_it_was_asked_for(
 def test_a_newer_request_of_a_visitor_replaces_the_older_one(hub):
     hub.watch("a", Settings(minute=5))
     market = hub.watch("a", Settings(minute=7))
-    market.step(NOW)
+    _stepped(market)
     assert set(market._tracks) == {MINUTE, LONG, MINUTE.with_steps(7)}
 
 
@@ -159,10 +161,17 @@ def test_a_worker_that_fails_is_reported_and_starts_again(tmp_path, monkeypatch)
 
 
 def test_live_markets_share_one_record_and_a_replay_has_its_own(hub, tmp_path):
-    hub.watch("a", Settings(source="sample")).step(NOW)
+    _stepped(hub.watch("a", Settings(source="sample")))
     assert not (tmp_path / "forecasts.db").exists()
-    hub.watch("b", Settings(source="bitstamp")).step(NOW)
+    _stepped(hub.watch("b", Settings(source="bitstamp")))
     assert (tmp_path / "forecasts.db").exists()
+
+
+def _stepped(market):
+    """Step until the first candles and forecasts are there, and on record."""
+    market.step(NOW)
+    while market.gives_way:
+        market.step(NOW)
 
 
 def _until(condition, seconds=5.0):
@@ -174,6 +183,59 @@ def _until(condition, seconds=5.0):
             return value
         time.sleep(0.001)
     pytest.fail("it never came true")
+
+
+def test_the_chart_comes_before_the_imports_and_the_forecasts_before_the_journal(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr("marketpulse.track.PLANS", SMALL)
+    monkeypatch.setattr("marketpulse.turns.LONGEST_LOOK", 60.0)
+    monkeypatch.setattr("marketpulse.office.HEAD_START", 60.0)
+    done = []
+    monkeypatch.setattr("marketpulse.hub.regressor", lambda: done.append("import"))
+    monkeypatch.setattr("marketpulse.office.Office._try_to_open", lambda _: done.append("journal"))
+    monkeypatch.setattr("marketpulse.office.RETRY", 60.0)
+    hub = Hub(lambda: WALK_NOW, home=tmp_path, open_live=lambda _: RecordedSource(RECORDING))
+    market = hub.watch("a", Settings())
+    _until(lambda: market.snapshot.has_candles)
+    # A rerun that had begun before the candles were there did not draw them.
+    hub.note_rerun(60.0)
+    assert done == []
+    hub.note_rerun(0.0)
+    _until(lambda: done == ["import"])
+    _until(lambda: market.snapshot.outlooks)
+    time.sleep(0.05)
+    assert done == ["import"]
+    assert not (tmp_path / "forecasts.db").exists()
+    _until(lambda: hub.note_rerun(0.0) or done == ["import", "journal"])
+    _until(lambda: (tmp_path / "forecasts.db").exists())
+    hub.close()
+
+
+def test_whoever_waits_for_news_of_a_market_hears_of_it_at_once(hub):
+    market = hub.watch("a", Settings())
+    begun, shown = time.perf_counter(), market.snapshot
+    Timer(0.05, market.step, (NOW,)).start()
+    hub.await_news(shown, market, 60.0)
+    assert market.snapshot.revision != shown.revision
+    assert time.perf_counter() - begun < 30
+
+
+def test_whoever_waits_for_news_waits_only_so_long(hub):
+    market = hub.watch("a", Settings())
+    begun = time.perf_counter()
+    hub.await_news(market.snapshot, market, 0.05)
+    assert 0.04 < time.perf_counter() - begun < 5
+
+
+def test_what_is_there_at_the_first_pause_is_left_alone_by_the_collector(hub):
+    gc.unfreeze()
+    hub._tidy()
+    frozen = gc.get_freeze_count()
+    kept = [[n] for n in range(1_000)]
+    hub._tidy()
+    assert (frozen > 10_000, gc.get_freeze_count() <= frozen, len(kept)) == (True, True, 1_000)
+    gc.unfreeze()
 
 
 def test_the_wall_clock_is_in_utc():

@@ -102,6 +102,7 @@ ORDER = [
     "office",
     "market",
     "leases",
+    "turns",
     "places",
     "hub",
     "cli.options",
@@ -143,7 +144,7 @@ OUTSIDE = {
     "yfinance",
 }
 SHELL = {"process", "parallel", "walks", "model_store", "database", "store", "hub", "cli"}
-SHELL |= {"__main__", "journal_rows", "kept_book", "journal", "desk", "office", "places"}
+SHELL |= {"__main__", "journal_rows", "kept_book", "journal", "desk", "office", "places", "turns"}
 STREAMLIT = {"streamlit", "streamlit_autorefresh"}
 CLOCKS = {"now", "utcnow", "today"}
 

@@ -24,7 +24,8 @@ KEY = MarketKey("walk.csv", "BTC/USD")
 NOW = START + pd.Timedelta(hours=82)
 
 
-def fitted(_, data, fit_at, plan):
+def fitted(_, data, fit_at, plan, say):
+    say("Training")
     return model.fit(data, fit_at, plan)
 
 
@@ -108,12 +109,55 @@ def test_candles_are_shown_before_there_are_forecasts():
 
 def test_while_older_candles_come_only_the_progress_moves_and_then_all_are_there():
     market = opened(Pages(RECORDING))
+    while len(market.snapshot.outlooks) < 2 or market.gives_way:
+        forecast = market.step(NOW)
+    later = market.step(NOW)
+    assert later.candles is forecast.candles
+    assert later.mark((MINUTE, LONG)) == forecast.mark((MINUTE, LONG))
+    assert later.progress == "Loading history: 4,920 of 20,160 minutes"
+    assert len(settled(market).candles) == 4_920
+
+
+def test_a_step_ends_with_what_visitors_have_waited_for():
+    source, both = RecordedSource(RECORDING), (MINUTE, LONG)
+    record, opened_records = ForecastRecord("sqlite://"), []
+
+    def open_record():
+        opened_records.append(market.snapshot.revision)
+        return record
+
+    market = Market(KEY, lambda _: Feed(source, None, open_record), fitted, asked_at=NOW)
     first = market.step(NOW)
+    assert (first.has_candles, dict(first.outlooks), market.gives_way) == (True, {}, True)
     second = market.step(NOW)
-    assert second.candles is first.candles
-    assert second.mark((MINUTE, LONG)) == first.mark((MINUTE, LONG))
-    assert second.progress == "Loading history: 2,000 of 20,160 minutes"
-    assert len(settled(market).candles) > 2_000
+    assert [second.outlooks[h].forecast is not None for h in both] == [True, True]
+    assert (market.gives_way, market.busy, opened_records) == (True, True, [])
+    market.step(NOW)
+    assert (market.gives_way, len(opened_records)) == (False, 1)
+    record.close()
+
+
+def test_the_first_forecast_is_shown_while_the_next_model_is_trained():
+    shown, market = [], None
+
+    def slowly(_, data, fit_at, plan, say):
+        say(f"Training the {data.horizon.minutes}-minute model")
+        shown.append((market.snapshot.progress, len(market.snapshot.outlooks)))
+        return model.fit(data, fit_at, plan)
+
+    market = Market(KEY, lambda _: Feed(RecordedSource(RECORDING)), slowly, asked_at=NOW)
+    market.step(NOW)
+    market.step(NOW)
+    assert shown == [("Training the 1-minute model", 0), ("Training the 45-minute model", 2)]
+    assert market.snapshot.progress == ""
+
+
+def test_everything_published_is_announced():
+    market, heard = opened(RecordedSource(RECORDING)), []
+    market.announce = lambda: heard.append(market.snapshot.revision)
+    settled(market)
+    assert heard == sorted(heard)
+    assert heard[-1] == market.snapshot.revision
 
 
 def test_a_market_that_watched_bars_come_says_what_one_that_starts_late_says():

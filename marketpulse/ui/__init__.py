@@ -7,6 +7,9 @@ off hundreds of times.
 
 import gc
 
+# As it is imported it walks through every module that there is by then: the sooner, the fewer.
+import streamlit_autorefresh  # noqa: F401
+
 # Allocations before a collection of the youngest generation, and how many of each before the next.
 RARE_COLLECTIONS = (100_000, 50, 50)
 

@@ -338,14 +338,3 @@ def shared_things() -> int:
 def kept_on_disk() -> int:
     """Bytes of candles, models and records; counted once a minute."""
     return bytes_on_disk(hub().home) + bytes_on_disk(hub().models)
-
-
-@st.cache_resource(show_spinner=False)
-def freeze_imports() -> None:
-    """Exempt everything imported so far from the garbage collection that follows each rerun.
-
-    Call it once the heavy libraries are in: a collection walks through all of their objects, which
-    takes longer than the rerun itself.
-    """
-    gc.collect()
-    gc.freeze()

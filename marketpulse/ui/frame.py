@@ -25,7 +25,7 @@ from marketpulse.settings import DEFAULT_SYMBOL, DEFAULTS, Settings
 from marketpulse.snapshot import Snapshot
 from marketpulse.sources.catalogue import AUTO, SAMPLE
 from marketpulse.ui import book, session
-from marketpulse.ui.cached import freeze_imports, hub, shared_report
+from marketpulse.ui.cached import hub, shared_report
 from marketpulse.ui.provenance import aged_problem, draw_bar, draw_provenance
 from marketpulse.ui.sidebar import draw_sidebar
 from marketpulse.ui.visibility import tab_is_hidden
@@ -42,8 +42,9 @@ ICON = Path(__file__).with_name("icon.svg")
 STYLE = f"<style>{Path(__file__).with_name('style.css').read_text('utf-8')}</style>"
 # How long the visitor waits for venues before the replay of the sample begins.
 PATIENCE = pd.Timedelta(seconds=2.5)
-# While a fresh market is being loaded and trained, the page looks more often.
-LOADING_REFRESH_MS = 250
+# While a fresh market is being loaded and trained, the page looks more often, and a look waits so
+# long for something new: all in all news waits little, for few looks.
+LOADING_REFRESH_MS, LOADING_LOOK_S = 250, 0.2
 # The same while an order waits for its price.
 WAITING_REFRESH_MS = 500
 LOADING = pd.Timedelta(minutes=1)
@@ -138,8 +139,6 @@ def open_frame(title: str, draw_moving: Draw | None = None) -> Frame:
         if frame.refused:
             st.warning(frame.refused, icon=":material/hourglass:")
         _draw_journal_trouble(frame.book)
-    if frame.report.long.forecast is not None:
-        freeze_imports()
     _tick([frame], _face(frame), stopwatch, draw_moving)
     return frame
 
@@ -196,6 +195,10 @@ def _tick(
     else:
         stopwatch.begin()
         frame = _look(stopwatch)
+        if _loading(frame) and _face(frame) == face:
+            hub().await_news(frame.snapshot, frame.market, LOADING_LOOK_S)
+            stopwatch.begin()
+            frame = _look(stopwatch)
         if _face(frame) != face:
             st.rerun()
     # Without gaps, what shows nothing leaves no hole in the page.
@@ -217,9 +220,7 @@ def _draw_timer(frame: Frame) -> None:
     seen again.
     """
     settings, snapshot = frame.settings, frame.snapshot
-    waiting = not snapshot.has_candles or frame.report.long.tail is None or snapshot.progress
-    young = hub().clock() - snapshot.asked_at < LOADING
-    interval = LOADING_REFRESH_MS if waiting and young else settings.refresh * 1_000
+    interval = LOADING_REFRESH_MS if _loading(frame) else settings.refresh * 1_000
     order_waits = bool(book.waiting(frame.book))
     if order_waits:
         interval = min(interval, WAITING_REFRESH_MS)
@@ -227,6 +228,13 @@ def _draw_timer(frame: Frame) -> None:
         st_autorefresh(
             interval=max(interval, int(4_000 * frame.stopwatch.longest_tick)), key="timer"
         )
+
+
+def _loading(frame: Frame) -> bool:
+    """Whether a fresh market is being loaded or trained; after a minute nobody waits for it."""
+    shown = frame.snapshot
+    waiting = not shown.has_candles or frame.report.long.tail is None or bool(shown.progress)
+    return waiting and hub().clock() - shown.asked_at < LOADING
 
 
 def _watch(hub: Hub, settings: Settings) -> tuple[Market, str]:

@@ -46,8 +46,10 @@ def draw_ticket(frame: Frame) -> None:
         ("sell all", f"Sell all {base}", held),
     )
     refusal = book.refusal(frame.book, frame.snapshot)
+    # A place of its own: buttons that moved would be there twice while the page is drawn.
+    reason = st.empty()
     if refusal:
-        st.caption(f":material/block: {refusal}")
+        reason.caption(f":material/block: {refusal}")
     # One order at a time: what a burst of clicks means is what the first of them says.
     free = not (refusal or book.waiting(frame.book))
     for deed, label, possible in labels:
