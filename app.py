@@ -5,6 +5,7 @@ import streamlit as st
 from marketpulse.ui import autopilot, calling, live, trading
 from marketpulse.ui.frame import close_frame, open_frame
 from marketpulse.ui.hints import draw_hints
+from marketpulse.ui.live_chart import expect_chart
 
 frame = open_frame("Live", live.draw_moving)
 if frame.snapshot.has_candles:
@@ -20,4 +21,6 @@ if frame.snapshot.has_candles:
     live.draw_tail(frame)
     live.draw_presets(frame)
     live.draw_equity(frame)
+else:
+    expect_chart()
 close_frame(frame)

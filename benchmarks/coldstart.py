@@ -63,7 +63,7 @@ RESOLVE = (
 )
 # What pip says when nobody answers.
 OFFLINE = ("NewConnectionError", "Failed to establish", "No module named pip", "ReadTimeout")
-STARTS = 3
+STARTS = 5
 COMMANDS = 5
 FORECAST = ("-m", "marketpulse", "forecast", "--source", "sample", "--json")
 

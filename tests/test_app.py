@@ -18,6 +18,7 @@ from marketpulse.costs import taker_fee_bps
 from marketpulse.errors import SourceUnavailable
 from marketpulse.horizons import ONE_MINUTE
 from marketpulse.hub import Hub
+from marketpulse.office import OPENING, Office
 from marketpulse.settings import Settings
 from marketpulse.sources import VenueState
 from marketpulse.sources.catalogue import live_source, place_of
@@ -968,6 +969,21 @@ def test_the_journal_s_trouble_is_one_sentence_and_the_forecasts_go_on(tmp_path,
     assert metrics(app)["Position"].value == "–"
     assert not any(orders(app).values())
     assert charts(app)
+
+
+def test_while_the_journal_is_being_opened_only_those_who_need_it_say_so(desk, visit, monkeypatch):
+    desk.step()
+    monkeypatch.setattr(Office, "desk", None)
+    monkeypatch.setattr(desk.hub.office, "problem", OPENING)
+    app = visit(desk)
+    assert [text for text in sentences(app) if OPENING in text] == []
+    assert [each.value for each in app.caption if OPENING in each.value] == [
+        f":material/block: {OPENING}"
+    ]
+    assert not any(orders(app).values())
+    ledger = visit(desk, "pages/Ledger.py")
+    assert [text for text in sentences(ledger) if OPENING in text] == [OPENING]
+    assert not [text for text in sentences(ledger) if "No trades yet" in text]
 
 
 # The auto-pilot -----------------------------------------------------------------------------------

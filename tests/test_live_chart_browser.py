@@ -124,6 +124,15 @@ def test_plotly_is_loaded_once_for_all_pages_of_a_visit(chrome, server):  # noqa
     assert all(url.startswith((server.url, "blob:", "data:")) for url in loaded)
 
 
+def test_plotly_is_loaded_before_there_are_candles(chrome, tmp_path):  # noqa: F811
+    with (
+        app_server(tmp_path, closed_venues()) as server,
+        visit(chrome, f"{server.url}/?symbol=ETH/USD") as page,
+    ):
+        page.wait_for_function("globalThis.Plotly?.version", timeout=WAIT_S * 1000)
+        assert page.locator(chart_probe.CHART).count() == 0
+
+
 def test_the_price_line_moves_with_each_tick_while_the_candles_stay(chrome, tmp_path):  # noqa: F811
     with (
         ExchangeServer() as exchange,

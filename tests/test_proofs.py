@@ -54,7 +54,7 @@ def market(frame, now):
     return Market(
         MarketKey("walk.csv", "BTC/USD"),
         lambda _: Feed(RecordedSource(recording)),
-        lambda _, data, fit_at, plan, say: fit(data, fit_at, plan),
+        lambda _, data, fit_at, plan, _say: fit(data, fit_at, plan),
         asked_at=now,
     )
 

@@ -10,6 +10,7 @@ from marketpulse.errors import JournalError
 from marketpulse.events import Order
 from marketpulse.hub import Hub
 from marketpulse.ledger import Ledger
+from marketpulse.office import OPENING
 from marketpulse.rules import due
 from marketpulse.snapshot import MarketKey, Snapshot
 from marketpulse.sources.catalogue import place_of
@@ -62,6 +63,8 @@ def problem(hub: Hub, book: Book) -> str:
 
 def refusal(book: Book, snapshot: Snapshot) -> str:
     """Why nothing can be ordered now, as a sentence; empty if it can."""
+    if book.damage == OPENING:
+        return health.refusal(snapshot) or OPENING
     return health.refusal(snapshot) or ("No trade: see above." if book.damage else "")
 
 

@@ -195,7 +195,7 @@ def _tick(
     else:
         stopwatch.begin()
         frame = _look(stopwatch)
-        if _loading(frame) and _face(frame) == face:
+        if _loading(frame) and not _has_forecasts(frame) and _face(frame) == face:
             hub().await_news(frame.snapshot, frame.market, LOADING_LOOK_S)
             stopwatch.begin()
             frame = _look(stopwatch)
@@ -235,6 +235,11 @@ def _loading(frame: Frame) -> bool:
     shown = frame.snapshot
     waiting = not shown.has_candles or frame.report.long.tail is None or bool(shown.progress)
     return waiting and hub().clock() - shown.asked_at < LOADING
+
+
+def _has_forecasts(frame: Frame) -> bool:
+    """Whether both of the visitor's horizons are forecast."""
+    return None not in (frame.report.minute.forecast, frame.report.long.forecast)
 
 
 def _watch(hub: Hub, settings: Settings) -> tuple[Market, str]:
@@ -282,9 +287,8 @@ def _draw_navigation() -> None:
 def _draw_journal_trouble(held: Book) -> None:
     """What is wrong with the visitor's book, if anything is."""
     trouble = book.problem(hub(), held)
-    if trouble == OPENING:
-        st.info(trouble, icon=":material/hourglass_top:")
-    elif trouble:
+    # That it is still being opened is told where it is waited for.
+    if trouble and trouble != OPENING:
         st.warning(trouble, icon=":material/menu_book:")
     if session.came_with_no_owner():
         st.warning(

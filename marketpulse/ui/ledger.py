@@ -6,6 +6,7 @@ from marketpulse import book_tables
 from marketpulse.attribution import by_origin
 from marketpulse.books import Book
 from marketpulse.charts import EQUITY_ALT
+from marketpulse.office import OPENING
 from marketpulse.performance import Summary
 from marketpulse.ui import session
 from marketpulse.ui.cached import shared_book_table, shared_equity_chart, shared_summary
@@ -34,6 +35,9 @@ def draw_title(frame: Frame) -> None:
 
 def draw_figures(frame: Frame) -> None:
     """What the book is worth and what it has made; or how to begin."""
+    if frame.book.damage == OPENING:
+        st.info(OPENING, icon=":material/hourglass_top:")
+        return
     if not frame.book.ledger.fills:
         st.info(
             "No trades yet. Buy or sell on the Live page, or arm the auto-pilot: it is paper money,"

@@ -9,7 +9,12 @@ Streamlit means to make keyed charts stable. When it has, let `stays_in_place` a
 tests pass, then delete this package but for the last line of `live_chart`.
 """
 
-from marketpulse.ui.live_chart.component import live_chart, price_line, stays_in_place
+from marketpulse.ui.live_chart.component import (
+    expect_chart,
+    live_chart,
+    price_line,
+    stays_in_place,
+)
 from marketpulse.ui.live_chart.spec import Spec, Tick
 
-__all__ = ["Spec", "Tick", "live_chart", "price_line", "stays_in_place"]
+__all__ = ["Spec", "Tick", "expect_chart", "live_chart", "price_line", "stays_in_place"]

@@ -53,6 +53,15 @@ def price_line(tick: Tick, *, chart: str) -> None:
         _components()[1](key=f"{chart}-tick", data={"chart": chart, **told})
 
 
+def expect_chart() -> None:
+    """Let the browser load what draws charts while there are no candles yet.
+
+    That takes it a second; call it where `live_chart` will be called later.
+    """
+    if stays_in_place():
+        _components()[2](key="expect-chart", data={"library": served_library()})
+
+
 @cache
 def stays_in_place() -> bool:
     """Whether charts can be drawn by our own component: the one place that decides."""
@@ -71,14 +80,17 @@ def _is_served() -> bool:
 
 
 @cache
-def _components() -> tuple[Any, Any]:
-    """The component that draws figures, and the one that only tells the price.
+def _components() -> tuple[Any, Any, Any]:
+    """What draws figures, what only tells the price, and what only loads the library.
 
     A component's script travels with its data, so the price needs one of its own: a short one.
     """
     component = st.components.v2.component
-    script, style, tick = (
-        (HERE / name).read_text("utf-8") for name in ("chart.js", "chart.css", "tick.js")
+    library, script, style, tick, expect = (
+        (HERE / name).read_text("utf-8")
+        for name in ("library.js", "chart.js", "chart.css", "tick.js", "expect.js")
     )
+    script = f"{script}\n{library}"
     chart = component("marketpulse_chart", html=CHART, css=style, js=script, isolate_styles=False)
-    return chart, component("marketpulse_tick", html=TICK, js=tick, isolate_styles=False)
+    price = component("marketpulse_tick", html=TICK, js=tick, isolate_styles=False)
+    return chart, price, component("marketpulse_expect", js=f"{expect}\n{library}")
