@@ -20,6 +20,8 @@ def test_every_click_on_buy_buys_once_while_bars_close_and_the_page_refreshes(ch
         expect(metric(page, "In 45 min")).to_contain_text(re.compile(r"\d\d,\d{3}"))
         buy = page.get_by_role("button", name="Buy 20 USD of BTC")
         held = metric(page, "Position").get_by_test_id("stMetricValue")
+        # Once the book is open it holds nothing, instead of nobody knows what.
+        expect(held).to_have_text("0 BTC", timeout=WAIT_MS)
         for _ in range(CLICKS):
             before = held.inner_text()
             expect(buy).to_be_enabled(timeout=WAIT_MS)

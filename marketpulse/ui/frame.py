@@ -206,7 +206,10 @@ def _tick(
         draw_bar(frame.snapshot, frame.settings, frame.zone)
         _draw_timer(frame)
     if draw_moving is not None:
-        draw_moving(frame)
+        # What comes or goes in here must not move what stands below to another place: while a page
+        # is drawn, it would be there twice.
+        with st.container():
+            draw_moving(frame)
     if not whole:
         stopwatch.lap(tick=True)
 

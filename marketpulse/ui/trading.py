@@ -46,14 +46,13 @@ def draw_ticket(frame: Frame) -> None:
         ("sell all", f"Sell all {base}", held),
     )
     refusal = book.refusal(frame.book, frame.snapshot)
-    # A place of its own: buttons that moved would be there twice while the page is drawn.
-    reason = st.empty()
-    if refusal:
-        reason.caption(f":material/block: {refusal}")
     # One order at a time: what a burst of clicks means is what the first of them says.
     free = not (refusal or book.waiting(frame.book))
     for deed, label, possible in labels:
         _draw_button(frame, deed, label, amount, possible and free)
+    # Below the buttons: above, it would move them when it comes and goes.
+    if refusal:
+        st.caption(f":material/block: {refusal}")
     book.draw_waiting(frame.book, frame.zone)
     if not book.waiting(frame.book):
         _draw_last_order(frame.book.ledger.events, currency, frame.zone)
