@@ -166,8 +166,8 @@ class Market:
         """One whole pass at the wall-clock time ``wall``: poll, close, settle, forecast, publish.
 
         A source that fails leaves the last good snapshot in place, with the reason beside it. With
-        the first candles, and with the first forecast of a horizon, the pass is over: what nobody
-        waits for is left to the next one.
+        the first candles, and with the first forecast of a default horizon, the pass is over: what
+        nobody waits for is left to the next one.
 
         Parameters
         ----------
@@ -193,7 +193,7 @@ class Market:
         if _firsts(self._published) == had:
             self._forecast()
             self._publish()
-        self.gives_way = _firsts(self._published) != had
+        self.gives_way = _firsts(self._published) > had
         if self._complete and not self.gives_way:
             self._put_on_record()
             if not in_haste:
@@ -435,9 +435,9 @@ class Market:
 
 
 def _firsts(shown: Snapshot) -> tuple[bool, int]:
-    """What visitors wait for before anything else: candles, and a forecast of each horizon."""
-    forecasts = sum(outlook.forecast is not None for outlook in shown.outlooks.values())
-    return shown.has_candles, forecasts
+    """What every visitor waits for at a start: candles, and a forecast of each default horizon."""
+    known = (shown.outlooks.get(horizon) for horizon in (MINUTE, LONG))
+    return shown.has_candles, sum(each is not None and each.forecast is not None for each in known)
 
 
 def _cost(horizon: Horizon) -> tuple[bool, int]:

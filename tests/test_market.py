@@ -137,6 +137,14 @@ def test_a_step_ends_with_what_visitors_have_waited_for():
     record.close()
 
 
+def test_a_step_does_not_end_with_the_first_forecast_of_a_further_horizon():
+    market, further = opened(RecordedSource(RECORDING)), MINUTE.with_steps(7)
+    settled(market)
+    market.want({further}, tail=200, refresh=pd.Timedelta(seconds=5))
+    later = market.step(NOW + ONE_MINUTE)
+    assert (later.outlooks[further].forecast is not None, market.gives_way) == (True, False)
+
+
 def test_the_first_forecast_is_shown_while_the_next_model_is_trained():
     shown, market = [], None
 
