@@ -138,8 +138,8 @@ def signed_volume(candles: pd.DataFrame, window: int = 20) -> Column:
     return _ratio(rolling_sum(signed, window), rolling_sum(volume, window))
 
 
-def unit(candles: pd.DataFrame) -> Column:
-    """Current volatility per bar, of which most features are told as a multiple (fraction)."""
+def current_volatility(candles: pd.DataFrame) -> Column:
+    """Volatility per bar, in which most features are told (fraction). Shape (n,)."""
     return volatility(candles, 60)
 
 
@@ -156,12 +156,12 @@ class InVolatilities:
     feature: Feature
 
     def __call__(self, candles: pd.DataFrame) -> Column:
-        """The feature of its candles."""
-        return self.over(unit(candles), candles)
+        """The feature of its candles, in volatilities. Shape (n,)."""
+        return self.over(current_volatility(candles), candles)
 
-    def over(self, unit: Column, candles: pd.DataFrame) -> Column:
-        """The feature, given the unit of its candles."""
-        return _ratio(self.feature(candles), unit)
+    def over(self, per_bar: Column, candles: pd.DataFrame) -> Column:
+        """The same, given the `current_volatility` of its candles. Shape (n,)."""
+        return _ratio(self.feature(candles), per_bar)
 
 
 def time_of_day(candles: pd.DataFrame) -> Column:
@@ -189,7 +189,7 @@ FEATURES: dict[str, Feature] = {
     "mean_distance_15": InVolatilities(partial(mean_distance, window=15)),
     "mean_distance_60": InVolatilities(partial(mean_distance, window=60)),
     "volatility_15": InVolatilities(partial(volatility, window=15)),
-    "volatility_60": unit,
+    "volatility_60": current_volatility,
     "range_fraction": InVolatilities(range_fraction),
     "close_position": close_position,
     "flat_share_20": flat_share,
@@ -219,7 +219,7 @@ def build(candles: pd.DataFrame) -> pd.DataFrame:
     """
     clipped = without_wicks(candles)
     # All share it, and it is most of the work.
-    per_bar = unit(clipped)
+    per_bar = current_volatility(clipped)
     columns = {
         name: feature.over(per_bar, clipped)
         if isinstance(feature, InVolatilities)

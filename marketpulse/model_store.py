@@ -1,7 +1,7 @@
 """Signed model files: a restart finds its models, and nothing else is ever opened.
 
 A file is one line of HMAC-SHA256, one line of JSON, and a compressed pickle: what joblib would
-write, too, but read in a tenth of its time. Loading a pickle runs code, and a damaged one can load
+write, too, but read in a sixth of its time. Loading a pickle runs code, and a damaged one can load
 and then predict nonsense, so nothing is parsed before the signature over everything behind it has
 been verified. A model is a cache, never a need: whatever is wrong with a file, it is set aside and
 the model is trained again.
@@ -36,10 +36,6 @@ KEY_VARIABLE = "MARKETPULSE_KEY"
 Say = Callable[[str], None]
 
 _log = logging.getLogger(__name__)
-
-
-def _nothing(_: str) -> None:
-    """What is told to nobody."""
 
 
 def signing_key(home: Path) -> bytes:
@@ -83,7 +79,7 @@ class ModelStore:
     key: bytes
 
     def fitted(
-        self, market: str, data: Dataset, fit_at: pd.Timestamp, plan: Plan, say: Say = _nothing
+        self, market: str, data: Dataset, fit_at: pd.Timestamp, plan: Plan, say: Say
     ) -> HorizonModel:
         """The model of a market for one fit time: loaded if it is there, else fitted and saved.
 

@@ -1,5 +1,6 @@
 """Exchanges: the real ccxt client against venues on loopback, healthy and at fault."""
 
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,7 @@ import pytest
 from marketpulse.candles import empty, merge
 from marketpulse.errors import BadReply, SourceUnavailable, UnknownSymbol
 from marketpulse.sources import gateway, replies
-from marketpulse.sources.exchange import ExchangeSource
+from marketpulse.sources.exchange import ExchangeSource, _exchange
 from marketpulse.sources.venues import DEFAULT_ORDER as VENUES
 from tests.exchange_server import ExchangeServer, Fault, Kind, ramp
 
@@ -205,9 +206,19 @@ def test_a_venue_that_is_not_there_cannot_be_reached() -> None:
         ExchangeSource("bitstamp", url).quote("BTC/USD", now=NOW)
 
 
-def test_there_is_no_exchange_of_an_invented_name() -> None:
-    with pytest.raises(SourceUnavailable, match=r"^There is no exchange named mtgox2\.$"):
-        ExchangeSource("mtgox2").quote("BTC/USD", now=NOW)
+@pytest.mark.parametrize("name", ["mtgox2", "base", "abstract"])
+def test_there_is_no_exchange_of_an_invented_name_or_of_another_module_s(name: str) -> None:
+    with pytest.raises(SourceUnavailable, match=rf"^There is no exchange named {name}\.$"):
+        ExchangeSource(name).quote("BTC/USD", now=NOW)
+
+
+def test_an_exchange_whose_client_lacks_a_library_is_not_said_to_be_unknown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "ccxt.abstract.hitbtc", None)
+    monkeypatch.delitem(sys.modules, "ccxt.hitbtc", raising=False)
+    with pytest.raises(ModuleNotFoundError, match="hitbtc"):
+        _exchange("hitbtc")
 
 
 @pytest.mark.parametrize("venue", ["binance", "binanceus", "okx"])

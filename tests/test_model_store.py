@@ -81,31 +81,34 @@ def test_a_forged_file_that_would_run_code_is_never_opened(tmp_path):
     store = ModelStore(tmp_path, KEY)
     forged = tmp_path / model_store.file_name("v_BTC/USD", MINUTE, FIT_AT)
     save(forged, b"not the key", FACTS, Bomb())
-    store.fitted("v_BTC/USD", DATA, FIT_AT, PLAN)
+    store.fitted("v_BTC/USD", DATA, FIT_AT, PLAN, print)
     assert not (tmp_path / "exploded").exists()
     assert forged.with_suffix(".rejected").exists()
 
 
 def test_a_second_start_loads_what_the_first_one_fitted(tmp_path, monkeypatch):
     store = ModelStore(tmp_path, KEY)
-    first = store.fitted("v_BTC/USD", DATA, FIT_AT, PLAN)
+    said = []
+    first = store.fitted("v_BTC/USD", DATA, FIT_AT, PLAN, said.append)
+    assert said == ["Training the 1-minute model"]
     monkeypatch.setattr(model, "fit", lambda *_: pytest.fail("it was fitted again"))
-    assert digest(store.fitted("v_BTC/USD", DATA, FIT_AT, PLAN)) == digest(first)
+    assert digest(store.fitted("v_BTC/USD", DATA, FIT_AT, PLAN, said.append)) == digest(first)
+    assert said == ["Training the 1-minute model"]
 
 
 def test_a_model_of_other_candles_is_not_believed(tmp_path):
     store = ModelStore(tmp_path, KEY)
-    store.fitted("v_BTC/USD", DATA, FIT_AT, PLAN)
+    store.fitted("v_BTC/USD", DATA, FIT_AT, PLAN, print)
     other = dataset.build(walk(1000, seed=2), MINUTE)
     expected = digest(model.fit(other, FIT_AT, PLAN))
-    assert digest(store.fitted("v_BTC/USD", other, FIT_AT, PLAN)) == expected
+    assert digest(store.fitted("v_BTC/USD", other, FIT_AT, PLAN, print)) == expected
 
 
 def test_only_the_newest_files_are_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(model_store, "MAX_FILES", 2)
     store = ModelStore(tmp_path, KEY)
     for hours in (13, 14, 15):
-        store.fitted("v_BTC/USD", DATA, START + pd.Timedelta(hours=hours), PLAN)
+        store.fitted("v_BTC/USD", DATA, START + pd.Timedelta(hours=hours), PLAN, print)
     times = sorted(file.stem.rpartition("_")[2] for file in tmp_path.iterdir())
     assert times == ["20260105T1400Z", "20260105T1500Z"]
 
@@ -114,7 +117,7 @@ def test_a_folder_that_cannot_be_written_costs_only_the_file(tmp_path, fitted):
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
     store = ModelStore(blocked / "models", KEY)
-    assert digest(store.fitted("v_BTC/USD", DATA, FIT_AT, PLAN)) == digest(fitted)
+    assert digest(store.fitted("v_BTC/USD", DATA, FIT_AT, PLAN, print)) == digest(fitted)
 
 
 def test_the_key_is_made_once_and_only_its_owner_can_read_it(tmp_path, monkeypatch):

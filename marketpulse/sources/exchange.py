@@ -248,7 +248,9 @@ def _exchange(venue: str) -> Any:
 
     try:
         found = getattr(importlib.import_module(f"ccxt.{venue}"), venue, None)
-    except ModuleNotFoundError:
+    except ModuleNotFoundError as error:
+        if error.name != f"ccxt.{venue}":  # something that ccxt needs is missing
+            raise
         found = None
     if not (isinstance(found, type) and issubclass(found, Exchange)):
         raise SourceUnavailable(f"There is no exchange named {venue}.")

@@ -6,7 +6,7 @@ figure goes to the browser once for each closed bar; between bars only the price
 `price_line`.
 
 Streamlit means to make keyed charts stable. When it has, let `stays_in_place` answer False and the
-tests pass, then delete this package but for the last line of `live_chart`.
+tests pass, then delete this package but for the last line of `live_chart`, and all `expect_chart`.
 """
 
 from marketpulse.ui.live_chart.component import (
